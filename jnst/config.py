@@ -1,0 +1,145 @@
+"""The settings of a style transfer: one frozen dataclass that is the Python API and the command line at once.
+
+`Config(iterations=200, strength=0.8)` in Python is `--iterations 200 --strength 0.8` in the shell. The groups below are
+the groups of `--help`. A `Config` that exists is valid; everything here is checked before JAX is loaded.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from jnst.architecture import check_layers
+from jnst.errors import InputError
+
+# What a user may leave open is `None`; the help says what that means.
+OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
+Layers = Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER ...")]
+LayerWeights = Annotated[tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...")]
+
+# alpha and beta where only one is given, or none, of a form that has a unit. Seen on Tuebingen x Starry Night,
+# VGG-19, 256 px: about the look of `relative` at its default strength (docs/defaults.md).
+DEFAULT_STRENGTH = 0.95
+DEFAULT_WEIGHTS = {"mse": (1.0, 1e-3), "sum": (1.0, 1e-1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerOptions:
+    """Which maps of the network are matched: the main knob."""
+
+    content_layers: Layers = ("conv4_2",)
+    """layers whose maps keep the content; higher layers keep less detail"""
+    style_layers: Layers = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+    """layers whose Gram matrices carry the style; lower: colour and grain, higher: larger shapes"""
+    style_layer_weights: LayerWeights = None
+    """weight of each style layer, 0 or more; scaled to sum to 1 (default: equal)"""
+    pooling: Literal["max", "average"] = "max"
+    """pooling between the blocks of the network"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceOptions:
+    """How content and style are weighed."""
+
+    loss: Literal["relative", "mse", "sum"] = "relative"
+    """form of the losses: relative to the targets' own norm (no unit), mean squares, or sums of squares (Gatys)"""
+    strength: OptionalFloat = None
+    """style against content, 0 to 1, for --loss relative: 0.5 light, 0.8 moderate, 0.95 painted (default: 0.95)"""
+    content_weight: OptionalFloat = None
+    """alpha of alpha L_content + beta L_style, 0 or more, instead of --strength"""
+    style_weight: OptionalFloat = None
+    """beta of alpha L_content + beta L_style, 0 or more, instead of --strength"""
+    tv_weight: float = 0.0
+    """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverOptions:
+    """How the image is found."""
+
+    optimizer: Literal["lbfgsb", "adam"] = "lbfgsb"
+    """lbfgsb: bounded L-BFGS; adam: projected onto the box after each step"""
+    iterations: int = 200
+    """iterations, 0 or more"""
+    history_size: int = 10
+    """pairs that L-BFGS remembers, 1 or more; each holds two images in memory"""
+    learning_rate: float = 0.02
+    """step of adam, in pixel values (0 to 1), above 0"""
+    gradients: Literal["shared", "separate", "joint"] = "shared"
+    """how the two gradients are computed: combined before one pull-back, one each, or of the sum; equal to rounding"""
+    init: str = "content"
+    """start image: content, style, noise, or the path of an image"""
+    seed: int = 0
+    """seed of the noise start"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(LayerOptions, BalanceOptions, SolverOptions):
+    """All settings of one style transfer; see the fields of its three groups.
+
+    Raises:
+        InputError: a value out of its range, in one line with what is needed.
+    """
+
+    def __post_init__(self) -> None:
+        for name in ("content_layers", "style_layers"):
+            object.__setattr__(self, name, _split(getattr(self, name)))
+            _need(len(getattr(self, name)) > 0, name, "name at least one layer", getattr(self, name))
+            check_layers(getattr(self, name), "vgg19")  # VGG-16 has a few less: `vgg.features` checks again
+            _need(len(set(getattr(self, name))) == len(getattr(self, name)), name, "name each layer once", "a repeat")
+        _check_layer_weights(self.style_layer_weights, self.style_layers)
+        for name in ("content_weight", "style_weight", "tv_weight"):
+            value = getattr(self, name)
+            _need(value is None or (math.isfinite(value) and value >= 0), name, "be a number of at least 0", value)
+        if self.strength is not None:
+            _need(0 <= self.strength <= 1, "strength", "be between 0 and 1", self.strength)
+            _need(self.loss == "relative", "strength", "go with --loss relative", f"--loss {self.loss}")
+            for name in ("content_weight", "style_weight"):
+                _need(getattr(self, name) is None, "strength", f"stand without {_flag(name)}", "both")
+        _need(any(self.balance()), "content_weight", "be above 0 where --style-weight is 0", self.content_weight)
+        _need(self.iterations >= 0, "iterations", "be at least 0", self.iterations)
+        _need(self.history_size >= 1, "history_size", "be at least 1", self.history_size)
+        rate = self.learning_rate
+        _need(math.isfinite(rate) and rate > 0, "learning_rate", "be a number above 0", rate)
+        _need(0 <= self.seed < 2**32, "seed", "be between 0 and 2^32 - 1", self.seed)
+
+    def balance(self) -> tuple[float, float]:
+        """alpha and beta of eq. 5."""
+        if self.loss == "relative" and self.content_weight is None and self.style_weight is None:
+            strength = DEFAULT_STRENGTH if self.strength is None else self.strength
+            return 1 - strength, strength
+        default = DEFAULT_WEIGHTS.get(self.loss, (1 - DEFAULT_STRENGTH, DEFAULT_STRENGTH))
+        alpha = default[0] if self.content_weight is None else self.content_weight
+        beta = default[1] if self.style_weight is None else self.style_weight
+        return alpha, beta
+
+    def layer_weights(self) -> tuple[float, ...]:
+        """w_l of eq. 4, which sum to 1."""
+        given = self.style_layer_weights or (1.0,) * len(self.style_layers)
+        return tuple(weight / sum(given) for weight in given)
+
+
+def _split(layers: tuple[str, ...]) -> tuple[str, ...]:
+    """Commas separate as blanks do, as users of other tools write them."""
+    return tuple(name for item in layers for name in re.split(r"[,\s]+", item) if name)
+
+
+def _check_layer_weights(weights: tuple[float, ...] | None, layers: tuple[str, ...]) -> None:
+    if weights is None:
+        return
+    name = "style_layer_weights"
+    _need(len(weights) == len(layers), name, f"be {len(layers)} numbers, one a style layer", len(weights))
+    _need(all(math.isfinite(w) and w >= 0 for w in weights), name, "be numbers of at least 0", weights)
+    _need(sum(weights) > 0, name, "hold one weight above 0", weights)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _need(good: bool, name: str, need: str, given: Any) -> None:
+    if not good:
+        raise InputError(f"{_flag(name)} must {need}, got {given}")
+

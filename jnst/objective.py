@@ -1,0 +1,165 @@
+"""The objective of the method and its gradient: `L = alpha L_c + beta L_s (+ tau TV)` (eq. 5), as pure functions.
+
+The gradients of content and style are computed separately and then combined. VGG's pull-back (its transposed
+derivative) is linear, so three ways give the same sum to rounding:
+`separate`: two pull-backs, one a loss, which also yields each loss's own image-space gradient;
+`shared`: the feature-space gradients are combined and pulled back once, at the price of one (the default);
+`joint`: plain automatic differentiation of L, for comparison.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jnst import losses
+from jnst.vgg import Params, Pooling, features
+
+Gradients = Literal["shared", "separate", "joint"]
+Maps = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is matched and how: the static part of the objective (hashable, one compile each)."""
+
+    content_layers: tuple[str, ...] = ("conv4_2",)
+    style_layers: tuple[str, ...] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+    pooling: Pooling = "max"
+    form: losses.Form = "relative"
+    gradients: Gradients = "shared"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every layer that is needed, once."""
+        return tuple(dict.fromkeys(self.content_layers + self.style_layers))
+
+
+class Targets(NamedTuple):
+    """What the result is compared with: the content's maps P and the style's mean Gram matrices A / M."""
+
+    content: dict[str, Float[Array, "n _h _w _c"]]
+    gram: dict[str, Float[Array, "n _c _c"]]
+
+
+class LossWeights(NamedTuple):
+    """alpha, beta, tau of eq. 5 and w_l of eq. 4: numbers, so that another balance needs no new compile."""
+
+    content: Float[Array, ""]
+    style: Float[Array, ""]
+    style_layers: Float[Array, " layers"]
+    tv: Float[Array, ""]
+
+
+class Losses(NamedTuple):
+    """The losses of each image: L, L_c, L_s, E_l in the order of `Spec.style_layers`, and TV."""
+
+    total: Float[Array, " n"]
+    content: Float[Array, " n"]
+    style: Float[Array, " n"]
+    style_layers: Float[Array, "n layers"]
+    tv: Float[Array, " n"]
+
+
+@partial(jax.jit, static_argnames="spec")
+def targets(
+    params: Params, content: Float[Array, "n h w 3"], style: Float[Array, "n hs ws 3"], *, spec: Spec
+) -> Targets:
+    """The targets of a content and a style image, RGB in [0, 1]; the two may differ in size.
+
+    Raises:
+        InputError: an unknown layer, or an image too small for it.
+    """
+    maps = features(params, style, spec.style_layers, pooling=spec.pooling)
+    return Targets(
+        content=features(params, content, spec.content_layers, pooling=spec.pooling),
+        gram={layer: losses.mean_gram(maps[layer]) for layer in spec.style_layers},
+    )
+
+
+def _content_loss(maps: Maps, target: Targets, spec: Spec) -> Float[Array, " n"]:
+    """L_c: the sum over the content layers of eq. 1."""
+    parts = [losses.content_loss(maps[layer], target.content[layer], form=spec.form) for layer in spec.content_layers]
+    return sum(parts, jnp.zeros(()))
+
+
+def _style_losses(maps: Maps, target: Targets, spec: Spec) -> Float[Array, "n layers"]:
+    """E_l of every style layer (eq. 3)."""
+    grams = {layer: losses.mean_gram(maps[layer]) for layer in spec.style_layers}
+    parts = [losses.style_loss(grams[layer], target.gram[layer], form=spec.form) for layer in spec.style_layers]
+    return jnp.stack(parts, -1)
+
+
+def _combine(content: Array, style_layers: Array, tv: Array, weights: LossWeights) -> Losses:
+    style = style_layers @ weights.style_layers  # L_s = sum_l w_l E_l (eq. 4)
+    total = weights.content * content + weights.style * style + weights.tv * tv  # eq. 5
+    return Losses(total, content, style, style_layers, tv)
+
+
+def evaluate(
+    params: Params, x: Float[Array, "n h w 3"], target: Targets, weights: LossWeights, *, spec: Spec
+) -> Losses:
+    """All losses of x (RGB in [0, 1]) against the targets; forward only."""
+    maps = features(params, x, spec.layers, pooling=spec.pooling)
+    content = jnp.broadcast_to(_content_loss(maps, target, spec), x.shape[:1])
+    return _combine(content, _style_losses(maps, target, spec), losses.total_variation(x), weights)
+
+
+def separate_gradients(
+    params: Params, x: Float[Array, "n h w 3"], target: Targets, weights: LossWeights, *, spec: Spec
+) -> tuple[Losses, Float[Array, "n h w 3"], Float[Array, "n h w 3"]]:
+    """The losses of x and the image-space gradients of L_c and of L_s, unweighted: for balancing and diagnostics."""
+    result, content_maps, style_maps, pull_back = _feature_gradients(params, x, target, weights, spec)
+    return result, pull_back(content_maps), pull_back(style_maps)
+
+
+def value_and_grad(
+    params: Params, x: Float[Array, "n h w 3"], target: Targets, weights: LossWeights, *, spec: Spec
+) -> tuple[Losses, Float[Array, "n h w 3"]]:
+    """The losses of x and the gradient of L in x, by the way that `spec.gradients` names.
+
+    Args:
+        params: parameters of VGG-16 or VGG-19.
+        x: the image, RGB in [0, 1].
+        target: from `targets`, with the same spec.
+        weights: alpha, beta, w_l, tau.
+        spec: what is matched and how.
+    """
+    if spec.gradients == "joint":
+
+        def joint(x: Array) -> tuple[Array, Losses]:
+            result = evaluate(params, x, target, weights, spec=spec)
+            return jnp.sum(result.total), result
+
+        (_, result), gradient = jax.value_and_grad(joint, has_aux=True)(x)
+        return result, gradient
+
+    result, content_maps, style_maps, pull_back = _feature_gradients(params, x, target, weights, spec)
+    if spec.gradients == "separate":
+        gradient = weights.content * pull_back(content_maps) + weights.style * pull_back(style_maps)
+    else:
+        both = jax.tree.map(lambda c, s: weights.content * c + weights.style * s, content_maps, style_maps)
+        gradient = pull_back(both)
+    smoothing = jax.grad(lambda x: jnp.sum(losses.total_variation(x)))(x)
+    return result, gradient + weights.tv * smoothing
+
+
+def _feature_gradients(params: Params, x: Array, target: Targets, weights: LossWeights, spec: Spec):
+    """The losses, dL_c/dF and dL_s/dF for every layer's map F, and VGG's pull-back to the image."""
+    maps, pull_back = jax.vjp(lambda x: features(params, x, spec.layers, pooling=spec.pooling), x)
+
+    def content(maps: Maps) -> tuple[Array, Array]:
+        loss = jnp.broadcast_to(_content_loss(maps, target, spec), x.shape[:1])
+        return jnp.sum(loss), loss
+
+    def style(maps: Maps) -> tuple[Array, Array]:
+        parts = _style_losses(maps, target, spec)
+        return jnp.sum(parts @ weights.style_layers), parts
+
+    (_, content_part), content_maps = jax.value_and_grad(content, has_aux=True)(maps)
+    (_, style_parts), style_maps = jax.value_and_grad(style, has_aux=True)(maps)
+    result = _combine(content_part, style_parts, losses.total_variation(x), weights)
+    return result, content_maps, style_maps, lambda gradients: pull_back(gradients)[0]
