@@ -5,8 +5,11 @@ I-th convolution of block B; the name means the map after that convolution's ReL
 that the command line can check names before JAX is loaded.
 """
 
+from typing import Literal
+
 from jnst.errors import InputError
 
+Backbone = Literal["auto", "vgg19", "vgg16"]
 BLOCKS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 WIDTHS: tuple[int, ...] = (64, 128, 256, 512, 512)
 

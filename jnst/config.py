@@ -15,14 +15,14 @@ from jnst.architecture import check_layers
 from jnst.errors import InputError
 
 # What a user may leave open is `None`; the help says what that means.
-OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
+Strength = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: 0.95)")]
+Weight = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: from --strength)")]
 Layers = Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER ...")]
-LayerWeights = Annotated[tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...")]
+LayerWeights = Annotated[
+    tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint="(default: equal)")
+]
 
-# alpha and beta where only one is given, or none, of a form that has a unit. Seen on Tuebingen x Starry Night,
-# VGG-19, 256 px: about the look of `relative` at its default strength (docs/defaults.md).
 DEFAULT_STRENGTH = 0.95
-DEFAULT_WEIGHTS = {"mse": (1.0, 1e-3), "sum": (1.0, 1e-1)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class LayerOptions:
     style_layers: Layers = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
     """layers whose Gram matrices carry the style; lower: colour and grain, higher: larger shapes"""
     style_layer_weights: LayerWeights = None
-    """weight of each style layer, 0 or more; scaled to sum to 1 (default: equal)"""
+    """weight of each style layer, 0 or more; scaled to sum to 1"""
     pooling: Literal["max", "average"] = "max"
     """pooling between the blocks of the network"""
 
@@ -45,12 +45,12 @@ class BalanceOptions:
 
     loss: Literal["relative", "mse", "sum"] = "relative"
     """form of the losses: relative to the targets' own norm (no unit), mean squares, or sums of squares (Gatys)"""
-    strength: OptionalFloat = None
-    """style against content, 0 to 1, for --loss relative: 0.5 light, 0.8 moderate, 0.95 painted (default: 0.95)"""
-    content_weight: OptionalFloat = None
-    """alpha of alpha L_content + beta L_style, 0 or more, instead of --strength"""
-    style_weight: OptionalFloat = None
-    """beta of alpha L_content + beta L_style, 0 or more, instead of --strength"""
+    strength: Strength = None
+    """style against content, 0 to 1: 0.5 light, 0.8 moderate, 0.95 painted"""
+    content_weight: Weight = None
+    """alpha of alpha L_content + beta L_style, 0 or more, instead of --strength; alone, the other is 1"""
+    style_weight: Weight = None
+    """beta of alpha L_content + beta L_style, 0 or more, instead of --strength; alone, the other is 1"""
     tv_weight: float = 0.0
     """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths"""
 
@@ -95,25 +95,22 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
             _need(value is None or (math.isfinite(value) and value >= 0), name, "be a number of at least 0", value)
         if self.strength is not None:
             _need(0 <= self.strength <= 1, "strength", "be between 0 and 1", self.strength)
-            _need(self.loss == "relative", "strength", "go with --loss relative", f"--loss {self.loss}")
             for name in ("content_weight", "style_weight"):
                 _need(getattr(self, name) is None, "strength", f"stand without {_flag(name)}", "both")
-        _need(any(self.balance()), "content_weight", "be above 0 where --style-weight is 0", self.content_weight)
+        weights = self.raw_weights()
+        _need(weights is None or any(weights), "content_weight", "be above 0 where --style-weight is 0", "0")
         _need(self.iterations >= 0, "iterations", "be at least 0", self.iterations)
         _need(self.history_size >= 1, "history_size", "be at least 1", self.history_size)
         rate = self.learning_rate
         _need(math.isfinite(rate) and rate > 0, "learning_rate", "be a number above 0", rate)
         _need(0 <= self.seed < 2**32, "seed", "be between 0 and 2^32 - 1", self.seed)
 
-    def balance(self) -> tuple[float, float]:
-        """alpha and beta of eq. 5."""
-        if self.loss == "relative" and self.content_weight is None and self.style_weight is None:
-            strength = DEFAULT_STRENGTH if self.strength is None else self.strength
-            return 1 - strength, strength
-        default = DEFAULT_WEIGHTS.get(self.loss, (1 - DEFAULT_STRENGTH, DEFAULT_STRENGTH))
-        alpha = default[0] if self.content_weight is None else self.content_weight
-        beta = default[1] if self.style_weight is None else self.style_weight
-        return alpha, beta
+    def raw_weights(self) -> tuple[float, float] | None:
+        """alpha and beta of eq. 5 where either is given (the other is 1 then); None where `strength` rules."""
+        if self.content_weight is None and self.style_weight is None:
+            return None
+        alpha, beta = self.content_weight, self.style_weight
+        return (1.0 if alpha is None else alpha), (1.0 if beta is None else beta)
 
     def layer_weights(self) -> tuple[float, ...]:
         """w_l of eq. 4, which sum to 1."""
@@ -142,4 +139,3 @@ def _flag(name: str) -> str:
 def _need(good: bool, name: str, need: str, given: Any) -> None:
     if not good:
         raise InputError(f"{_flag(name)} must {need}, got {given}")
-

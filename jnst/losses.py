@@ -15,15 +15,15 @@ from jaxtyping import Array, Float
 Form = Literal["relative", "mse", "sum"]
 
 
-def gram(f_NxHxWxC: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
+def gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
     """Gram matrix `G_ij = sum_k F_ki F_kj` (eq. 2)."""
-    f = f_NxHxWxC.reshape(*f_NxHxWxC.shape[:-3], -1, f_NxHxWxC.shape[-1])
-    return jnp.matmul(f.swapaxes(-1, -2), f, precision=lax.Precision.HIGHEST)
+    f_MxN = f.reshape(*f.shape[:-3], -1, f.shape[-1])
+    return jnp.matmul(f_MxN.swapaxes(-1, -2), f_MxN, precision=lax.Precision.HIGHEST)
 
 
-def mean_gram(f_NxHxWxC: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
+def mean_gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
     """Gram matrix divided by its number of positions M, so that images of different sizes can be compared."""
-    return gram(f_NxHxWxC) / (f_NxHxWxC.shape[-3] * f_NxHxWxC.shape[-2])
+    return gram(f) / (f.shape[-3] * f.shape[-2])
 
 
 def content_loss(f: Float[Array, "*n h w c"], p: Float[Array, "*n h w c"], *, form: Form) -> Float[Array, "*n"]:

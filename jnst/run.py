@@ -1,0 +1,271 @@
+"""The command line: parse, call, report, exit code.
+
+    python -m jnst.run CONTENT STYLE [-o OUTPUT] [options]
+
+Exit codes: 0 done; 1 the loss left the finite numbers; 2 something given cannot be used; 130 interrupted. What cannot
+be used is said in one line before anything is computed or written. JAX is imported only after the first checks.
+"""
+
+import contextlib
+import io
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from jnst import image
+from jnst.architecture import Backbone
+from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
+from jnst.errors import InputError
+
+if TYPE_CHECKING:
+    from jnst.transfer import Progress, Result
+    from jnst.weights import Weights
+
+
+def _path(default: str, **more: Any) -> Any:
+    """How the help shows a path that may be left out."""
+    return tyro.conf.arg(metavar="PATH", help_behavior_hint=f"(default: {default})", **more)
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """What is read and written."""
+
+    output: Annotated[Path | None, _path("CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = None
+    """the picture to write, .png .jpg .webp or .tif"""
+    image_size: int = 512
+    """longer side of the result in pixels, at least 32; never enlarges; 0 keeps the content's size"""
+    overwrite: bool = False
+    """replace existing files"""
+
+
+@dataclass(frozen=True)
+class WeightOptions:
+    """Which network judges."""
+
+    backbone: Backbone = "auto"
+    """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
+    weights: Annotated[Path | None, _path("searched for")] = None
+    """a weight file: .h5 .mat .safetensors .pth .npz .npy"""
+    offline: bool = False
+    """never touch the network"""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is told meanwhile."""
+
+    save_every: int = 0
+    """also write the best picture so far after every so many iterations, 0: never"""
+    trace: Annotated[Path | None, _path("none")] = None
+    """write settings, every iteration's losses and the end as JSON lines"""
+    quiet: bool = False
+    """print nothing but errors"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Repaint a photograph in the manner of a painting."""
+
+    content: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="CONTENT")]]
+    """the photograph"""
+    style: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="STYLE")]]
+    """the painting"""
+    file: FileOptions = field(default_factory=FileOptions)
+    balance: BalanceOptions = field(default_factory=BalanceOptions)
+    layer: LayerOptions = field(default_factory=LayerOptions)
+    solver: SolverOptions = field(default_factory=SolverOptions)
+    weight: WeightOptions = field(default_factory=WeightOptions)
+    report: ReportOptions = field(default_factory=ReportOptions)
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """Options from the command line; `--help` prints and exits.
+
+    Raises:
+        InputError: what the parser says, in one line.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                Options,
+                prog="python -m jnst.run",
+                args=arguments,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as stop:
+        if stop.code == 0:
+            raise
+        raise InputError(_unbox(said.getvalue())) from None
+
+
+def _unbox(text: str) -> str:
+    """The parser's framed message as one line."""
+    lines = [line.strip("│ ").strip() for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+    message: list[str] = []
+    for line in lines:
+        if re.fullmatch("─+", line):
+            break
+        message.append(line)
+    return " ".join(message).rstrip(".") + "; see --help"
+
+
+def config_of(options: Options) -> Config:
+    """The transfer's settings out of the command line's."""
+    return Config(**vars(options.balance), **vars(options.layer), **vars(options.solver))
+
+
+def output_of(options: Options) -> Path:
+    """Where the picture goes: beside the content, named after both, where the user names no place."""
+    return options.file.output or options.content.with_name(f"{options.content.stem}_{options.style.stem}.png")
+
+
+def intermediates(options: Options, config: Config) -> dict[int, Path]:
+    """The pictures of --save-every, `out-0050.png` for `out.png`."""
+    every, output = options.report.save_every, output_of(options)
+    steps = range(every, config.iterations + 1, every) if every else ()
+    return {step: output.with_stem(f"{output.stem}-{step:04d}") for step in steps}
+
+
+def check(options: Options, config: Config) -> None:
+    """What can be refused before anything is loaded.
+
+    Raises:
+        InputError: a value out of range, or a place that cannot be written.
+    """
+    if options.file.image_size != 0 and options.file.image_size < image.MIN_SIDE:
+        given = options.file.image_size
+        raise InputError(f"--image-size must be at least {image.MIN_SIDE}, or 0 for the content's size, got {given}")
+    if options.report.save_every < 0:
+        raise InputError(f"--save-every must be at least 0, got {options.report.save_every}")
+    output, trace = output_of(options), options.report.trace
+    image.check_writable(output)
+    if trace:
+        image.check_folder(trace)
+    inputs = {options.content.resolve(), options.style.resolve(), Path(config.init).resolve()}
+    targets = [output, *intermediates(options, config).values(), *([trace] if trace else [])]
+    for target in targets:
+        if target.is_dir():
+            raise InputError(f"{target} is a directory; give the path of a file to write")
+        if target.resolve() in inputs:
+            raise InputError(f"{target} is also an input; write the result somewhere else")
+        if target.exists() and not options.file.overwrite:
+            raise InputError(f"{target} exists; give --overwrite to replace it, or another --output")
+    if trace and trace.resolve() == output.resolve():
+        raise InputError(f"--trace and --output are both {trace}; give two places")
+
+
+def job(options: Options) -> int:
+    """One picture from files to file; the exit code.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+    config = config_of(options)
+    check(options, config)
+    content = image.load(options.content, image_size=options.file.image_size)
+    size = (content.shape[2], content.shape[1])
+    style = image.load(options.style, image_size=max(size))  # strokes keep their size relative to the picture
+    init = None if config.init in ("content", "style", "noise") else image.load(config.init, size=size)
+    weights = find_weights(options)
+
+    from jnst import report  # imports JAX
+    from jnst.transfer import stylize
+
+    output, steps = output_of(options), intermediates(options, config)
+    about = {"content": options.content.name, "style": options.style.name, "image_size": size,
+             "settings": asdict(config), "weights": weights.record()}  # fmt: skip
+    trace = report.Trace(options.report.trace)
+    try:
+        trace.header(**about)
+        with stop_on_interrupt() as interrupted, report.reporter(config.iterations, quiet=options.report.quiet) as tell:
+
+            def look_in(progress: "Progress") -> bool:
+                tell(progress)
+                trace.iterations(progress.new)
+                if progress.iteration in steps:
+                    image.save(progress.image(), steps[progress.iteration])
+                return bool(interrupted)
+
+            result = stylize(
+                content, style, config, weights, init=init, stop_every=options.report.save_every, callback=look_in
+            )
+        image.save(result.image, output, description=json.dumps({"jnst": report.versions().get("jnst"), **about}))
+        trace.footer(result, output)
+    finally:
+        trace.close()
+    return conclude(result, output, interrupted=bool(interrupted), quiet=options.report.quiet)
+
+
+def find_weights(options: Options) -> "Weights":
+    """Weights, with a bar for a download and a line for a stand-in."""
+    from jnst import report, weights
+
+    def notify(message: str) -> None:
+        if not options.report.quiet:
+            print(f"jnst: {message}", file=sys.stderr)
+
+    path = options.weight.weights
+    with report.download_bar(quiet=options.report.quiet) as progress:
+        return weights.find(
+            options.weight.backbone,
+            path=str(path) if path else None,
+            offline=options.weight.offline,
+            notify=notify,
+            progress=progress,
+        )
+
+
+def conclude(result: "Result", output: Path, *, interrupted: bool, quiet: bool) -> int:
+    """The last line, and the exit code."""
+    height, width = result.image.shape[1:3]
+    facts = f"{width}x{height}, {result.iterations} iterations, loss {result.loss:.4g}, {result.seconds:.0f} s"
+    if result.stop_reason == "not_finite":
+        print(f"jnst: the loss left the finite numbers; {output} is the best picture before; lower the weights, "
+              "or the learning rate", file=sys.stderr)  # fmt: skip
+        return 1
+    if not quiet:
+        reason = "" if result.stop_reason == "max_iterations" else f", {result.stop_reason.replace('_', ' ')}"
+        print(f"{output}  ({facts}{reason})")
+    return 130 if interrupted else 0
+
+
+@contextlib.contextmanager
+def stop_on_interrupt() -> Iterator[list[int]]:
+    """A list that Ctrl-C makes true; a second Ctrl-C ends the program at once."""
+    seen: list[int] = []
+
+    def handle(number: int, frame: Any) -> None:
+        seen.append(number)
+        print("jnst: stopping after this step; Ctrl-C again to quit without a picture", file=sys.stderr)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one job; the exit code."""
+    try:
+        return job(parse(arguments))
+    except InputError as error:
+        print(f"jnst: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("jnst: interrupted; no picture was written", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

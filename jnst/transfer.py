@@ -1,0 +1,219 @@
+"""One content image, one style image -> one result: start image, solver, progress. Arrays in, arrays out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jnst import minimize, objective, solver
+from jnst.architecture import check_layers
+from jnst.config import DEFAULT_STRENGTH, Config
+from jnst.errors import InputError
+from jnst.objective import Losses, LossWeights, Spec
+from jnst.vgg import Params, architecture_of
+from jnst.weights import Weights
+
+Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
+MIN_SIDE = 32
+CHUNK_SECONDS = 1.0  # how long the device works before the host looks in
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One line of a run's history: the losses of the iterate after `iteration` iterations.
+
+    `seconds` since the start of the run; inside a chunk it is shared out by evaluations.
+    """
+
+    iteration: int
+    evaluations: int
+    seconds: float
+    loss: float
+    content_loss: float
+    style_loss: float
+    style_layers: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback gets once a chunk. `image()` copies the best image so far to the host; not after the call."""
+
+    iteration: int
+    iterations: int
+    seconds: float
+    best_loss: float
+    new: list[Iteration]
+    image: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The best image that the run has seen, and how it was found.
+
+    `stop_reason`: `max_iterations`, `converged`, `line_search`, `not_finite`, or `stopped` (by the callback).
+    `weights` is the record of the weights where `stylize` was given `Weights`.
+    """
+
+    image: np.ndarray
+    loss: float
+    iterations: int
+    evaluations: int
+    seconds: float
+    stop_reason: str
+    history: list[Iteration]
+    weights: dict[str, str] | None
+
+
+Callback = Callable[[Progress], bool | None]
+
+
+def stylize(
+    content: Image,
+    style: Image,
+    config: Config | None = None,
+    params: Params | Weights | None = None,
+    *,
+    init: Image | None = None,
+    stop_every: int = 0,
+    callback: Callback = lambda progress: None,
+) -> Result:
+    """Repaints the content image in the manner of the style image (Gatys et al. 2016, bounded to [0, 1]).
+
+    Args:
+        content: float, (1, h, w, 3), RGB in [0, 1], sides of at least 32 pixels.
+        style: the same; its size may differ.
+        config: all settings; the defaults where None.
+        params: parameters of VGG-16 or VGG-19, or `Weights`; where None, those that `weights.find()` finds.
+        init: the start image, of the content's shape, instead of what `config.init` names.
+        stop_every: calls the callback after every so many iterations at the least; 0: about once a second.
+        callback: gets a `Progress` once a chunk; a true answer stops the run.
+
+    Raises:
+        InputError: a wrong shape or range, an unknown layer of this network, an `init` that is a path.
+    """
+    config = config or Config()
+    if params is None:
+        from jnst.weights import find
+
+        params = find()
+    record = params.record() if isinstance(params, Weights) else None
+    params = params.params if isinstance(params, Weights) else params
+    _check(content, style, config, params)
+    start_image = jnp.asarray(_start(content, style, config, init), jnp.float32)
+
+    params = jax.device_put(params)
+    spec = spec_of(config)
+    target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
+    args = (params, target, loss_weights(config, target))
+    program = _program(spec, config.optimizer, config.history_size, config.learning_rate)
+
+    began = time.perf_counter()
+    run = minimize.start(program, start_image, args)
+    history = [_iteration(0, 1, 0.0, jax.device_get(run.state.aux), spec)]
+    run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
+    stopped, count, done = False, 1, 0
+    while done < config.iterations and not stopped and int(run.status) == minimize.RUNNING:
+        count = min(count, config.iterations - done, minimize.CHUNK)
+        count = min(count, stop_every - done % stop_every) if stop_every else count
+        before = time.perf_counter() - began
+        run, records = minimize.advance(program, run, args, jnp.int32(count))
+        new = _history(jax.device_get(records), done, int(run.iteration), before, began, history[-1].evaluations, spec)
+        done = int(run.iteration)
+        history += new
+        per_iteration = (history[-1].seconds - before) / max(1, len(new))
+        count = max(1, min(2 * count, int(CHUNK_SECONDS / max(per_iteration, 1e-6))))
+        best_x = run.best_x
+        progress = Progress(
+            done, config.iterations, history[-1].seconds, float(run.best.value), new, lambda x=best_x: np.array(x)
+        )
+        stopped = bool(callback(progress))
+
+    status = int(run.status)
+    return Result(
+        image=np.array(run.best_x),
+        loss=float(run.best.value),
+        iterations=done,
+        evaluations=int(run.state.evaluations),
+        seconds=time.perf_counter() - began,
+        stop_reason="stopped" if stopped and status == minimize.RUNNING else minimize.STOP_REASONS[status],
+        history=history,
+        weights=record,
+    )
+
+
+def spec_of(config: Config) -> Spec:
+    """The static part of the objective that a config names."""
+    return Spec(config.content_layers, config.style_layers, config.pooling, config.loss, config.gradients)
+
+
+def loss_weights(config: Config, target: objective.Targets) -> LossWeights:
+    """alpha, beta, w_l and tau of a config."""
+    strength = DEFAULT_STRENGTH if config.strength is None else config.strength
+    raw = config.raw_weights() or objective.balance(target, jnp.float32(strength), spec=spec_of(config))
+    return LossWeights(*(jnp.asarray(w, jnp.float32) for w in (*raw, config.layer_weights(), config.tv_weight)))
+
+
+@lru_cache
+def _program(spec: Spec, optimizer: solver.Optimizer, history_size: int, learning_rate: float) -> solver.Solver:
+    """The solver on the objective; cached, so that equal settings share one compile a shape."""
+
+    def fun(x: Array, params: Params, target: objective.Targets, weights: LossWeights) -> Any:
+        losses, gradient = objective.value_and_grad(params, x, target, weights, spec=spec)
+        return (losses.total[0], losses), gradient
+
+    return solver.make(fun, optimizer, history_size=history_size, learning_rate=learning_rate)
+
+
+def _check(content: Image, style: Image, config: Config, params: Params) -> None:
+    for name, image in (("content", content), ("style", style)):
+        if image.ndim != 4 or image.shape[0] != 1 or image.shape[3] != 3:
+            raise InputError(f"{name} must have the shape (1, h, w, 3), got {image.shape}")
+        if min(image.shape[1:3]) < MIN_SIDE:
+            raise InputError(f"{name} must have sides of at least {MIN_SIDE} pixels, got {image.shape[1:3]}")
+        low, high = float(jnp.min(image)), float(jnp.max(image))
+        if not (low >= 0 and high <= 1):
+            raise InputError(
+                f"{name} must lie in [0, 1], got values from {low:g} to {high:g}; divide 8-bit images by 255"
+            )
+    check_layers(config.content_layers + config.style_layers, architecture_of(params))
+
+
+def _start(content: Image, style: Image, config: Config, init: Image | None) -> Image:
+    if init is not None:
+        if init.shape != content.shape:
+            raise InputError(f"init must have the content's shape {content.shape}, got {init.shape}")
+        return init
+    if config.init == "content":
+        return content
+    if config.init == "style":
+        return jnp.clip(jax.image.resize(jnp.asarray(style), content.shape, "lanczos3"), 0, 1)
+    if config.init == "noise":
+        noise = 0.5 + 0.1 * jax.random.normal(jax.random.key(config.seed), content.shape)
+        return jnp.clip(noise, 0, 1)
+    raise InputError(f"--init must be content, style or noise, got {config.init!r}; load a file yourself, pass init=")
+
+
+def _history(
+    records: minimize.Records, done: int, iteration: int, before: float, began: float, evaluations: int, spec: Spec
+) -> list[Iteration]:
+    """The rows of one chunk, its seconds shared out by evaluations."""
+    after = time.perf_counter() - began
+    counts = [int(n) for n in records.evaluations[: iteration - done]]
+    rows = []
+    for k, count in enumerate(counts):
+        share = (count - evaluations) / max(1, counts[-1] - evaluations)
+        losses = jax.tree.map(lambda a, k=k: a[k], records.aux)
+        rows.append(_iteration(done + k + 1, count, before + share * (after - before), losses, spec))
+    return rows
+
+
+def _iteration(iteration: int, evaluations: int, seconds: float, losses: Losses, spec: Spec) -> Iteration:
+    layers = dict(zip(spec.style_layers, map(float, losses.style_layers[0]), strict=True))
+    total, content, style = (float(a[0]) for a in (losses.total, losses.content, losses.style))
+    return Iteration(iteration, evaluations, seconds, total, content, style, layers)
