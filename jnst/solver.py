@@ -183,7 +183,7 @@ def adam(fun: Objective, *, learning_rate: float) -> Solver:
     def step(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
         gradient, inner = state.inner
         update, inner = optimizer.update(gradient, inner)
-        new_x = jnp.clip(optax.apply_updates(x, update), 0, 1)
+        new_x = jnp.clip(x + jnp.asarray(update), 0, 1)
         return jax.tree.map(jnp.asarray, (new_x, view(new_x, state.evaluations + 1, inner, args)))
 
     return Solver(init, step)

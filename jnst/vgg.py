@@ -98,7 +98,7 @@ class _Conv(nn.Module):
     def __call__(self, x: Array) -> Array:
         kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width))
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
-        return nn.relu(conv3x3(x, kernel) + jnp.expand_dims(bias, (0, 1, 2)))
+        return nn.relu(conv3x3(x, jnp.asarray(kernel)) + jnp.expand_dims(bias, (0, 1, 2)))
 
 
 class _VGG(nn.Module):

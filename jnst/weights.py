@@ -197,7 +197,10 @@ def _search(folders: Sequence[Path], backbone: str) -> Path | None:
 
 
 def _download(url: str, known_hash: str, folder: Path, progress: DownloadProgress) -> tuple[Path | None, str]:
-    """Brings the file into the folder: checked, by atomic rename, tried twice. Its path, or None and what went wrong."""
+    """Brings the file into the folder: checked, by atomic rename, tried twice.
+
+    Returns its path, or None and what went wrong.
+    """
     unreachable = _unreachable(url)
     if unreachable:
         return None, unreachable
