@@ -6,8 +6,8 @@ the groups of `--help`. A `Config` that exists is valid; everything here is chec
 
 import math
 import re
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
@@ -84,15 +84,23 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
     """
 
     def __post_init__(self) -> None:
+        for option in fields(self):
+            choices = get_args(option.type)
+            if get_origin(option.type) is Literal:
+                value = getattr(self, option.name)
+                _need(value in choices, option.name, f"be one of {', '.join(choices)}", value)
         for name in ("content_layers", "style_layers"):
-            object.__setattr__(self, name, _split(getattr(self, name)))
-            _need(len(getattr(self, name)) > 0, name, "name at least one layer", getattr(self, name))
-            check_layers(getattr(self, name), "vgg19")  # VGG-16 has a few less: `vgg.features` checks again
-            _need(len(set(getattr(self, name))) == len(getattr(self, name)), name, "name each layer once", "a repeat")
+            layers = _split(getattr(self, name))
+            object.__setattr__(self, name, layers)
+            _need(len(layers) > 0, name, "name at least one layer", "none")
+            check_layers(layers, "vgg19")  # VGG-16 has a few less: `vgg.features` checks again
+            _need(len(set(layers)) == len(layers), name, "name each layer once", " ".join(layers))
         _check_layer_weights(self.style_layer_weights, self.style_layers)
         for name in ("content_weight", "style_weight", "tv_weight"):
             value = getattr(self, name)
-            _need(value is None or (math.isfinite(value) and value >= 0), name, "be a number of at least 0", value)
+            _need(
+                value is None or (math.isfinite(value) and value >= 0), name, "be a finite number of at least 0", value
+            )
         if self.strength is not None:
             _need(0 <= self.strength <= 1, "strength", "be between 0 and 1", self.strength)
             for name in ("content_weight", "style_weight"):
@@ -102,8 +110,8 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
         _need(self.iterations >= 0, "iterations", "be at least 0", self.iterations)
         _need(self.history_size >= 1, "history_size", "be at least 1", self.history_size)
         rate = self.learning_rate
-        _need(math.isfinite(rate) and rate > 0, "learning_rate", "be a number above 0", rate)
-        _need(0 <= self.seed < 2**32, "seed", "be between 0 and 2^32 - 1", self.seed)
+        _need(math.isfinite(rate) and rate > 0, "learning_rate", "be a finite number above 0", rate)
+        _need(0 <= self.seed < 2**32, "seed", f"be between 0 and {2**32 - 1}", self.seed)
 
     def raw_weights(self) -> tuple[float, float] | None:
         """alpha and beta of eq. 5 where either is given (the other is 1 then); None where `strength` rules."""

@@ -7,6 +7,7 @@ The objective is `fun(x, *args) -> ((value, aux), gradient)`.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, NamedTuple
 from unittest import mock
 
@@ -57,9 +58,8 @@ def lbfgsb(fun: Objective, *, history_size: int) -> Solver:
 
     solver = _LBFGSB(scaled, value_and_grad=True, has_aux=True, history_size=history_size, implicit_diff=False)
 
-    def view(state: Any, scale: Array) -> SolverState:
+    def view(state: Any, scale: Array, failed: Array) -> SolverState:
         value, aux = state.aux
-        failed = jnp.asarray(state.failed_linesearch)
         return SolverState(value, aux, state.num_fun_eval, state.error / scale, failed, (state, scale))
 
     def init(x: Array, args: tuple) -> SolverState:
@@ -68,12 +68,27 @@ def lbfgsb(fun: Objective, *, history_size: int) -> Solver:
         size = jnp.mean(jnp.abs(state.grad))
         scale = jnp.where(size > 0, FIRST_STEP / size, 1)
         state = state._replace(value=scale * state.value, grad=scale * state.grad, error=scale * state.error)
-        return view(state, scale)
+        return view(state, scale, jnp.zeros((), bool))
 
     def step(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
-        inner, scale = state.inner
-        new_x, inner = solver.update(x, inner, _box(x), scale, *args)
-        return new_x, view(inner, scale)
+        before, scale = state.inner
+        new_x, after = solver.update(x, before, _box(x), scale, *args)
+        # Without descent x stays (a step too short to change any pixel counts as none). That condemns the history
+        # first, and the run only where there was none.
+        failed = after.failed_linesearch | jnp.all(new_x == x)
+        back = before._replace(
+            s_history=jnp.zeros_like(before.s_history),
+            y_history=jnp.zeros_like(before.y_history),
+            num_updates=jnp.zeros_like(before.num_updates),
+            theta=jnp.ones_like(before.theta),
+            iter_num=after.iter_num,
+            num_fun_eval=after.num_fun_eval,
+            num_grad_eval=after.num_grad_eval,
+            num_linesearch_iter=after.num_linesearch_iter,
+            failed_linesearch=after.failed_linesearch,
+        )
+        new_x, inner = jax.tree.map(partial(jnp.where, failed), (x, back), (new_x, after))
+        return new_x, view(inner, scale, failed & (before.num_updates == 0))
 
     return Solver(init, step)
 
@@ -104,28 +119,28 @@ class _LBFGSB(jaxopt.LBFGSB):
         """From the full step down until Armijo's condition holds (Nocedal and Wright, algorithm 3.1)."""
         slope = jnp.vdot(grad, descent_direction)
 
+        def descends(search: _LineSearch) -> Array:
+            return (slope < 0) & (search.value <= value + 1e-4 * search.stepsize * slope)
+
         def more(search: _LineSearch) -> Array:
-            good = search.value <= value + 1e-4 * search.stepsize * slope
-            return ~good & (search.num_fun_eval < MAX_EVALUATIONS)
+            return (slope < 0) & ~descends(search) & (search.num_fun_eval < MAX_EVALUATIONS)
 
         def trial(search: _LineSearch) -> _LineSearch:
             # the minimum of the parabola through what is known (eq. 3.58), kept within [1/10, 1/2] of the last trial
-            t, first = search.stepsize, search.num_fun_eval == 0
+            t = search.stepsize
             parabola = -slope * t / (2 * (search.value - value - slope * t)) * t
             shorter = jnp.clip(jnp.where(jnp.isfinite(parabola), parabola, 0), t / 10, t / 2)
-            t = jnp.where(first, t, shorter)
-            x = jnp.clip(
-                jnp.asarray(params + t * descent_direction), 0, 1
-            )  # x + (box - x) may leave the box by a rounding
+            t = jnp.where(search.num_fun_eval == 0, t, shorter)
+            x = jnp.clip(params + t * descent_direction, 0, 1)  # a rounding may lead out of the box
             (new_value, aux), new_grad = self._value_and_grad_with_aux(x, *fun_args, **fun_kwargs)
-            return _LineSearch(t, x, new_value, new_grad, aux, search.num_fun_eval + 1)
+            return _LineSearch(t, x, new_value, new_grad, aux, search.num_fun_eval + 1, search.failed)
 
         (_, aux), _ = jax.eval_shape(lambda: self._value_and_grad_with_aux(params, *fun_args, **fun_kwargs))
         aux = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), aux)
-        none = jnp.zeros((), jnp.int32)
-        start = _LineSearch(jnp.ones_like(value), params, jnp.full_like(value, jnp.inf), grad, aux, none)
+        full, none, unknown = jnp.ones_like(value), jnp.zeros((), jnp.int32), jnp.full_like(value, jnp.inf)
+        start = _LineSearch(full, params, unknown, grad, aux, none, jnp.zeros((), bool))
         search = jax.lax.while_loop(more, trial, start)
-        return search.stepsize, search
+        return search.stepsize, search._replace(failed=~descends(search))
 
 
 class _LineSearch(NamedTuple):
@@ -137,6 +152,7 @@ class _LineSearch(NamedTuple):
     grad: Array
     aux: Any
     num_fun_eval: Array
+    failed: Array
 
     @property
     def num_grad_eval(self) -> Array:
@@ -145,10 +161,6 @@ class _LineSearch(NamedTuple):
     @property
     def iter_num(self) -> Array:
         return self.num_fun_eval
-
-    @property
-    def failed(self) -> Array:
-        return self.num_fun_eval >= MAX_EVALUATIONS
 
 
 def _minimize_subspace(

@@ -1,5 +1,6 @@
 """One content image, one style image -> one result: start image, solver, progress. Arrays in, arrays out."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from jnst.vgg import Params, architecture_of
 from jnst.weights import Weights
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
+StyleImage = Float[Array, "1 hs ws 3"] | Float[np.ndarray, "1 hs ws 3"]
 MIN_SIDE = 32
 CHUNK_SECONDS = 1.0  # how long the device works before the host looks in
 
@@ -75,11 +77,11 @@ Callback = Callable[[Progress], bool | None]
 
 def stylize(
     content: Image,
-    style: Image,
+    style: StyleImage,
     config: Config | None = None,
     params: Params | Weights | None = None,
     *,
-    init: Image | None = None,
+    init: Float[Array, "1 _h _w 3"] | Float[np.ndarray, "1 _h _w 3"] | None = None,
     stop_every: int = 0,
     callback: Callback = lambda progress: None,
 ) -> Result:
@@ -104,7 +106,7 @@ def stylize(
         params = find()
     record = params.record() if isinstance(params, Weights) else None
     params = params.params if isinstance(params, Weights) else params
-    _check(content, style, config, params)
+    check_inputs(content, style, config, params)
     start_image = jnp.asarray(_start(content, style, config, init), jnp.float32)
 
     params = jax.device_put(params)
@@ -170,21 +172,21 @@ def _program(spec: Spec, optimizer: solver.Optimizer, history_size: int, learnin
     return solver.make(fun, optimizer, history_size=history_size, learning_rate=learning_rate)
 
 
-def _check(content: Image, style: Image, config: Config, params: Params) -> None:
+def check_inputs(content: Any, style: Any, config: Config, params: Params) -> None:
+    """Raises InputError for images of another shape or range, and for layers that this network lacks."""
     for name, image in (("content", content), ("style", style)):
         if image.ndim != 4 or image.shape[0] != 1 or image.shape[3] != 3:
             raise InputError(f"{name} must have the shape (1, h, w, 3), got {image.shape}")
         if min(image.shape[1:3]) < MIN_SIDE:
             raise InputError(f"{name} must have sides of at least {MIN_SIDE} pixels, got {image.shape[1:3]}")
-        low, high = float(jnp.min(image)), float(jnp.max(image))
-        if not (low >= 0 and high <= 1):
-            raise InputError(
-                f"{name} must lie in [0, 1], got values from {low:g} to {high:g}; divide 8-bit images by 255"
-            )
+        values = np.asarray(image)  # on the host: XLA:CPU's minimum drops NaN
+        low, high = float(values.min()), float(values.max())
+        if math.isnan(low) or low < 0 or high > 1:
+            raise InputError(f"{name} must lie in [0, 1], got {low:g} to {high:g}; divide 8-bit images by 255")
     check_layers(config.content_layers + config.style_layers, architecture_of(params))
 
 
-def _start(content: Image, style: Image, config: Config, init: Image | None) -> Image:
+def _start(content: Image, style: StyleImage, config: Config, init: Any) -> Any:
     if init is not None:
         if init.shape != content.shape:
             raise InputError(f"init must have the content's shape {content.shape}, got {init.shape}")

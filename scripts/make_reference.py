@@ -3,8 +3,8 @@
     pip install -e ".[reference]"
     python scripts/make_reference.py [--vgg19 vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5]
 
-Independent of jnst on purpose: it reads the weight files by itself and shares no code. For each network and each layer it
-keeps the map's norm and 256 entries at even distances, in the order of (h, w, c).
+Independent of jnst on purpose: it reads the weight files by itself and shares no code. For each network and each layer
+it keeps the map's norm and 256 entries at even distances, in the order of (h, w, c).
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)
@@ -64,14 +64,18 @@ def keras_vgg19(path: Path) -> dict:
     return network
 
 
+def colour(*channels: float) -> torch.Tensor:
+    return torch.tensor(channels, dtype=torch.float64).view(1, 3, 1, 1)
+
+
 def maps(network: dict, x: torch.Tensor) -> dict[str, np.ndarray]:
     """Every layer's map after its ReLU, as (h, w, c), from an input of (1, 3, h, w)."""
     result, block = {}, "1"
     for name, (kernel, bias) in network.items():
         if name[4] != block:
-            x, block = F.max_pool2d(x, 2), name[4]
+            x, block = functional.max_pool2d(x, 2), name[4]
         weight = torch.from_numpy(kernel).double().permute(3, 2, 0, 1)
-        x = F.relu(F.conv2d(x, weight, torch.from_numpy(bias).double(), padding=1))
+        x = functional.relu(functional.conv2d(x, weight, torch.from_numpy(bias).double(), padding=1))
         result[name] = x[0].permute(1, 2, 0).numpy()
     return result
 
@@ -83,10 +87,8 @@ def main() -> None:
     options = parser.parse_args()
 
     rgb = torch.from_numpy(image()).double().permute(2, 0, 1)[None]
-    torch_rgb = (rgb - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
-        1, 3, 1, 1
-    )
-    caffe_bgr = 255 * rgb.flip(1) - torch.tensor([103.939, 116.779, 123.68], dtype=torch.float64).view(1, 3, 1, 1)
+    torch_rgb = (rgb - colour(0.485, 0.456, 0.406)) / colour(0.229, 0.224, 0.225)
+    caffe_bgr = 255 * rgb.flip(1) - colour(103.939, 116.779, 123.68)
     jobs = {"bundled_vgg16": (bundled_vgg16(), torch_rgb), "random_vgg19": (random_network("vgg19"), rgb)}
     if options.vgg19:
         jobs["keras_vgg19"] = (keras_vgg19(options.vgg19), caffe_bgr)

@@ -14,7 +14,13 @@ from PIL import Image, ImageDraw, ImageFilter
 SIZE = 640
 OVERSAMPLING = 2
 # centre (x, y) in units of the side, turning sense, reach: where the whirls are
-WHIRLS = [(0.24, 0.3, 1, 0.16), (0.68, 0.22, -1, 0.13), (0.55, 0.62, 1, 0.2), (0.14, 0.78, -1, 0.14), (0.9, 0.83, 1, 0.12)]
+WHIRLS = [
+    (0.24, 0.3, 1, 0.16),
+    (0.68, 0.22, -1, 0.13),
+    (0.55, 0.62, 1, 0.2),
+    (0.14, 0.78, -1, 0.14),
+    (0.9, 0.83, 1, 0.12),
+]
 # from the night between the whirls to the light in their middle
 PALETTE = np.array(
     [(14, 22, 66), (22, 52, 120), (24, 96, 150), (38, 150, 160), (214, 92, 40), (240, 158, 36), (252, 222, 120)], float

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from jnst.architecture import block_of, check_layers, kernel_shapes, layer_names
@@ -14,7 +16,7 @@ def test_the_two_networks_have_13_and_16_convolutions():
 def test_channels_chain_from_the_image_upwards():
     shapes = list(kernel_shapes("vgg19").values())
     assert shapes[0] == (3, 3, 3, 64)
-    for below, above in zip(shapes, shapes[1:], strict=False):
+    for below, above in itertools.pairwise(shapes):
         assert below[3] == above[2]
     assert block_of("conv4_2") == 4
 

@@ -96,9 +96,7 @@ def test_nothing_above_the_deepest_layer_is_computed(random_vgg19):
 
 def test_pooling_is_a_choice(random_vgg19):
     image = picture(32, 32)
-    highest, mean = (
-        vgg.features(random_vgg19, image, ["conv1_2", "conv2_1"], pooling=p) for p in ("max", "average")
-    )
+    highest, mean = (vgg.features(random_vgg19, image, ["conv1_2", "conv2_1"], pooling=p) for p in ("max", "average"))
     np.testing.assert_array_equal(highest["conv1_2"], mean["conv1_2"])
     assert not np.allclose(highest["conv2_1"], mean["conv2_1"])
 

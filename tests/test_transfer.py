@@ -1,0 +1,141 @@
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import picture
+
+import jnst
+from jnst import Config, InputError, objective, transfer
+from jnst.weights import Weights
+
+# shallow layers, so that a compile is short; the same shape and layers throughout, so that there is one
+SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"), iterations=6)
+CONTENT, STYLE = picture(36, 44, seed=0), picture(40, 33, seed=1)
+
+
+def stylize(vgg16, config=SMALL, **options):
+    return jnst.stylize(CONTENT, STYLE, config, vgg16, **options)
+
+
+def test_the_result_is_in_the_box_and_better_than_the_start(vgg16: Weights):
+    result = stylize(vgg16)
+    assert result.image.shape == CONTENT.shape
+    assert result.image.dtype == np.float32
+    assert result.image.min() >= 0
+    assert result.image.max() <= 1
+    assert result.loss < 0.7 * result.history[0].loss
+    assert result.stop_reason == "max_iterations"
+    assert result.iterations == 6
+    assert result.weights is not None
+    assert result.weights["architecture"] == "vgg16"
+    assert len(result.weights["sha256"]) == 64
+
+
+def test_the_loss_of_the_result_is_the_objective_of_its_image(vgg16: Weights):
+    result = stylize(vgg16)
+    spec = transfer.spec_of(SMALL)
+    target = objective.targets(vgg16.params, CONTENT, STYLE, spec=spec)
+    weights = transfer.loss_weights(SMALL, target)
+    again = objective.evaluate(vgg16.params, jnp.asarray(result.image), target, weights, spec=spec)
+    np.testing.assert_allclose(result.loss, again.total[0], rtol=1e-4)
+
+
+def test_history_tells_every_iteration(vgg16: Weights):
+    history = stylize(vgg16).history
+    assert [row.iteration for row in history] == list(range(7))
+    assert history[0].content_loss == 0  # the start is the content
+    for row, following in zip(history, history[1:], strict=False):
+        assert following.evaluations > row.evaluations
+        assert following.seconds >= row.seconds
+    last = history[-1]
+    np.testing.assert_allclose(last.style_loss, np.mean(list(last.style_layers.values())), rtol=1e-5)
+    np.testing.assert_allclose(last.loss, 0.05 * last.content_loss + 0.95 * last.style_loss, rtol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{"optimizer": "adam"}, {"loss": "mse"}, {"loss": "sum"}, {"tv_weight": 10.0}])
+def test_other_settings_descend_too(vgg16: Weights, settings):
+    result = stylize(vgg16, dataclasses.replace(SMALL, **settings))
+    assert result.loss < 0.95 * result.history[0].loss
+
+
+def test_start_images(vgg16: Weights):
+    def start(**settings):
+        init = settings.pop("init_image", None)
+        return stylize(vgg16, dataclasses.replace(SMALL, iterations=0, **settings), init=init).image
+
+    np.testing.assert_array_equal(start(), CONTENT)
+    noise = start(init="noise", seed=3)
+    np.testing.assert_array_equal(noise, start(init="noise", seed=3))
+    assert np.abs(noise - start(init="noise", seed=4)).max() > 0.1
+    style = start(init="style")
+    assert style.shape == CONTENT.shape
+    assert abs(style.mean() - np.mean(STYLE)) < 0.02
+    given = picture(36, 44, seed=9)
+    np.testing.assert_array_equal(start(init_image=given), given)
+    with pytest.raises(InputError, match="init must have the content's shape"):
+        start(init_image=picture(36, 40))
+    with pytest.raises(InputError, match="--init must be content, style or noise, got 'photo.jpg'"):
+        start(init="photo.jpg")
+
+
+def test_a_true_answer_of_the_callback_stops_the_run(vgg16: Weights):
+    seen = []
+
+    def callback(progress):
+        seen.append((progress.iteration, progress.image(), [row.iteration for row in progress.new]))
+        return progress.iteration >= 3
+
+    result = stylize(vgg16, dataclasses.replace(SMALL, iterations=50), callback=callback)
+    assert result.stop_reason == "stopped"
+    assert 3 <= result.iterations < 50
+    assert sum((rows for *_, rows in seen), []) == list(range(1, result.iterations + 1))
+    np.testing.assert_array_equal(seen[-1][1], result.image)
+
+
+def test_stop_every_looks_in_at_its_multiples(vgg16: Weights):
+    seen = []
+    stylize(vgg16, dataclasses.replace(SMALL, iterations=8), stop_every=3, callback=lambda p: seen.append(p.iteration))
+    assert {3, 6, 8} <= set(seen)
+
+
+def test_content_that_is_the_style_stays(vgg16: Weights):
+    result = jnst.stylize(CONTENT, CONTENT, SMALL, vgg16)
+    np.testing.assert_allclose(result.image, CONTENT, atol=1e-6)
+    assert result.loss < 1e-9
+
+
+def test_style_or_content_alone(vgg16: Weights):
+    """Content reconstruction and texture synthesis: each loss can stand alone."""
+    for weights in ({"content_weight": 1.0, "style_weight": 0.0}, {"content_weight": 0.0, "style_weight": 1.0}):
+        result = stylize(vgg16, dataclasses.replace(SMALL, init="noise", **weights))
+        assert result.loss < 0.7 * result.history[0].loss
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (CONTENT[0], r"content must have the shape \(1, h, w, 3\), got \(36, 44, 3\)"),
+        (CONTENT[..., :1], r"content must have the shape \(1, h, w, 3\)"),
+        (CONTENT[:, :20], r"content must have sides of at least 32 pixels, got \(20, 44\)"),
+        (255 * CONTENT, r"content must lie in \[0, 1\], got 1.31836 to 254.313; divide 8-bit images by 255"),
+        (CONTENT * jnp.nan, r"content must lie in \[0, 1\], got nan to nan"),
+    ],
+)
+def test_wrong_arrays_are_refused(vgg16: Weights, content, message):
+    with pytest.raises((InputError, TypeError), match=message):
+        transfer.check_inputs(content, STYLE, SMALL, vgg16.params)
+
+
+def test_a_layer_that_this_network_lacks_is_refused(vgg16: Weights):
+    with pytest.raises(InputError, match="unknown layer 'conv3_4': vgg16 has"):
+        stylize(vgg16, dataclasses.replace(SMALL, content_layers=("conv3_4",)))
+
+
+def test_equal_settings_share_one_compile(vgg16: Weights):
+    from jnst import minimize
+
+    stylize(vgg16)
+    before = minimize.advance._cache_size()  # pyright: ignore[reportFunctionMemberAccess]
+    stylize(vgg16, dataclasses.replace(SMALL, strength=0.5, iterations=2, init="noise"))
+    assert minimize.advance._cache_size() == before  # pyright: ignore[reportFunctionMemberAccess]
