@@ -279,7 +279,7 @@ def _write_pth(table: Table, path: Path) -> None:
 def _read_npz(path: Path) -> Table:
     about: dict[str, str] = {}
     layers: dict[str, dict[str, np.ndarray]] = {}
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
         for key in file.files:
             if key == "about":
                 about = json.loads(str(file[key]))

@@ -73,7 +73,7 @@ def fit(size: tuple[int, int], image_size: int) -> tuple[int, int]:
     return max(1, round(size[0] * image_size / max(size))), max(1, round(size[1] * image_size / max(size)))
 
 
-def resize(image: NumpyImage, size: tuple[int, int]) -> NumpyImage:
+def resize(image: NumpyImage, size: tuple[int, int]) -> Float[np.ndarray, "1 h2 w2 3"]:
     """Resamples to (width, height) in float by Lanczos-3 with antialiasing; clipped to [0, 1]."""
     if size == (image.shape[2], image.shape[1]):
         return image

@@ -49,26 +49,40 @@ def _bar(console: Console, iterations: int) -> Iterator[Reporter]:
     with Bar(*columns, console=console) as bar:
         task = bar.add_task("compiling", total=iterations, loss="", rate="")
 
+        pace = _Pace()
+
         def report(progress: Progress) -> None:
-            rate = f"{progress.iteration / progress.seconds:.2f} it/s"
+            rate = f"{pace(progress):.2f} it/s"
             loss = f"loss {progress.best_loss:.4g}"
             bar.update(task, description="painting", completed=progress.iteration, loss=loss, rate=rate)
 
         yield report
 
 
+class _Pace:
+    """Iterations a second since the first report, so that compiling does not count."""
+
+    def __init__(self) -> None:
+        self.first: Progress | None = None
+
+    def __call__(self, progress: Progress) -> float:
+        if self.first is None or progress.iteration == self.first.iteration:
+            self.first = progress
+            return progress.iteration / progress.seconds
+        return (progress.iteration - self.first.iteration) / (progress.seconds - self.first.seconds)
+
+
 class _PlainLines:
     """A line every few seconds, and one at the end."""
 
     def __init__(self) -> None:
-        self.last = -math.inf
+        self.last, self.pace = -math.inf, _Pace()
 
     def __call__(self, progress: Progress) -> None:
-        finished = progress.iteration == progress.iterations
+        rate, finished = self.pace(progress), progress.iteration == progress.iterations
         if progress.seconds - self.last < PLAIN_SECONDS and not finished:
             return
         self.last = progress.seconds
-        rate = progress.iteration / progress.seconds
         left = (progress.iterations - progress.iteration) / rate
         print(
             f"iteration {progress.iteration}/{progress.iterations}  loss {progress.best_loss:.4g}  "
@@ -86,13 +100,15 @@ def download_bar(*, quiet: bool) -> Iterator[Any]:
     task = bar.add_task("", total=None)
 
     def report(done: int, total: int) -> None:
-        bar.start()
+        if not bar.live.is_started:
+            bar.start()
         bar.update(task, completed=done, total=total)
 
     try:
         yield report
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 class Trace:

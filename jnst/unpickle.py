@@ -12,7 +12,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,8 +21,16 @@ from jnst.errors import InputError
 
 def _array_parts() -> dict[tuple[str, str], Any]:
     reconstruct = np.empty(0).__reduce__()[0]
-    parts = {(f"numpy.{core}.multiarray", "_reconstruct"): reconstruct for core in ("core", "_core")}
+    parts: dict[tuple[str, str], Any] = {}
+    for core in ("core", "_core"):  # before and since NumPy 2
+        parts[f"numpy.{core}.multiarray", "_reconstruct"] = reconstruct
+        parts[f"numpy.{core}.numeric", "_frombuffer"] = _from_buffer
     return {**parts, ("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _encode}
+
+
+def _from_buffer(data: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
+    """What protocol 5 writes for an array."""
+    return np.frombuffer(data, dtype).reshape(shape, order=order)
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -57,7 +65,7 @@ class _TensorUnpickler(_ArrayUnpickler):
         },
     }
 
-    def __init__(self, file: IO[bytes], storage: Callable[[str, str, int], Any]):
+    def __init__(self, file: io.BufferedIOBase, storage: Callable[[str, str, int], Any]):
         super().__init__(file)
         self.storage = storage
 
@@ -103,7 +111,11 @@ def load_tensors(path: Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: a damaged file, or one that holds anything but tensors.
     """
-    content = _guard(path, lambda: _load_zip(path) if zipfile.is_zipfile(path) else _load_stream(path))
+    with path.open("rb") as file:
+        return _tensors(path, _guard(path, lambda: _load_zip(file) if zipfile.is_zipfile(file) else _load_stream(file)))
+
+
+def _tensors(path: Path, content: Any) -> dict[str, np.ndarray]:
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):
@@ -118,8 +130,8 @@ def load_tensors(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _load_zip(path: Path) -> Any:
-    archive = zipfile.ZipFile(path)
+def _load_zip(file: io.BufferedIOBase) -> Any:
+    archive = zipfile.ZipFile(file)
     (index,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     folder = index.removesuffix("data.pkl")
 
@@ -132,7 +144,7 @@ def _load_zip(path: Path) -> Any:
 _STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 
 
-def _load_stream(path: Path) -> Any:
+def _load_stream(file: io.BufferedIOBase) -> Any:
     """torch.save before 1.6: magic, version, system, records, keys, then each storage as a count and its numbers."""
     storages: dict[str, np.ndarray] = {}
     dtypes: dict[str, str] = {}
@@ -141,18 +153,18 @@ def _load_stream(path: Path) -> Any:
         dtypes[key] = dtype
         return lambda: storages[key]
 
-    with path.open("rb") as file:
-        if _ArrayUnpickler(file).load() != _STREAM_MAGIC:
-            raise ValueError("it does not begin as a PyTorch file")
-        _ArrayUnpickler(file).load()
-        _ArrayUnpickler(file).load()
-        content = _TensorUnpickler(file, storage).load()
-        for key in _ArrayUnpickler(file).load():
-            head = file.read(8)
-            count = struct.unpack("<q", head)[0] if len(head) == 8 else 0
-            data = file.read(count * np.dtype(dtypes[key]).itemsize) if count else b""
-            if count and len(data) == count * np.dtype(dtypes[key]).itemsize:
-                storages[key] = np.frombuffer(data, dtypes[key])
+    file.seek(0)
+    if _ArrayUnpickler(file).load() != _STREAM_MAGIC:
+        raise ValueError("it does not begin as a PyTorch file")
+    _ArrayUnpickler(file).load()
+    _ArrayUnpickler(file).load()
+    content = _TensorUnpickler(file, storage).load()
+    for key in _ArrayUnpickler(file).load():
+        head = file.read(8)
+        count = struct.unpack("<q", head)[0] if len(head) == 8 else 0
+        data = file.read(count * np.dtype(dtypes[key]).itemsize) if count else b""
+        if count and len(data) == count * np.dtype(dtypes[key]).itemsize:
+            storages[key] = np.frombuffer(data, dtypes[key])
     return content
 
 

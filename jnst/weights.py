@@ -229,7 +229,7 @@ class _Progress:
 
     def update(self, count: int) -> None:
         self.done += count
-        self.callback(self.done, self.total)
+        self.callback(min(self.done, self.total), self.total)  # pooch counts the last block as full
 
     def reset(self) -> None:
         self.done = 0

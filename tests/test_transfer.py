@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import jax.numpy as jnp
 import numpy as np
@@ -45,7 +46,7 @@ def test_history_tells_every_iteration(vgg16: Weights):
     history = stylize(vgg16).history
     assert [row.iteration for row in history] == list(range(7))
     assert history[0].content_loss == 0  # the start is the content
-    for row, following in zip(history, history[1:], strict=False):
+    for row, following in itertools.pairwise(history):
         assert following.evaluations > row.evaluations
         assert following.seconds >= row.seconds
     last = history[-1]
@@ -75,7 +76,7 @@ def test_start_images(vgg16: Weights):
     np.testing.assert_array_equal(start(init_image=given), given)
     with pytest.raises(InputError, match="init must have the content's shape"):
         start(init_image=picture(36, 40))
-    with pytest.raises(InputError, match="--init must be content, style or noise, got 'photo.jpg'"):
+    with pytest.raises(InputError, match=r"--init must be content, style or noise, got 'photo.jpg'"):
         start(init="photo.jpg")
 
 
@@ -89,7 +90,7 @@ def test_a_true_answer_of_the_callback_stops_the_run(vgg16: Weights):
     result = stylize(vgg16, dataclasses.replace(SMALL, iterations=50), callback=callback)
     assert result.stop_reason == "stopped"
     assert 3 <= result.iterations < 50
-    assert sum((rows for *_, rows in seen), []) == list(range(1, result.iterations + 1))
+    assert [k for *_, rows in seen for k in rows] == list(range(1, result.iterations + 1))
     np.testing.assert_array_equal(seen[-1][1], result.image)
 
 
