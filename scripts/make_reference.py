@@ -99,7 +99,7 @@ def main() -> None:
             flat = values.ravel()
             chosen = np.linspace(0, flat.size - 1, ENTRIES).astype(int)
             stored[f"{job}/{name}/entries"] = flat[chosen]
-            stored[f"{job}/{name}/norm"] = np.linalg.norm(flat)
+            stored[f"{job}/{name}/norm"] = np.asarray(np.linalg.norm(flat))
     np.savez_compressed(options.output, allow_pickle=False, **stored)
     print(f"{options.output}: {', '.join(jobs)}; torch {torch.__version__}")
 

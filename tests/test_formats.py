@@ -11,7 +11,7 @@ from jnst.errors import InputError
 from jnst.formats import Table
 
 
-def table(architecture="vgg16", input="caffe-bgr"):
+def table(architecture="vgg16", input: formats.Input = "caffe-bgr"):
     rng = np.random.default_rng(0)
     layers = {
         name: {"kernel": rng.random(shape, np.float32), "bias": rng.random(shape[-1:], np.float32)}
@@ -22,7 +22,8 @@ def table(architecture="vgg16", input="caffe-bgr"):
 
 @pytest.fixture(scope="module")
 def tables():
-    return {(a, i): table(a, i) for a, i in (("vgg16", "torch-rgb"), ("vgg16", "caffe-bgr"), ("vgg19", "caffe-bgr"))}
+    inputs: tuple[formats.Input, ...] = ("torch-rgb", "caffe-bgr", "caffe-bgr")
+    return {(a, i): table(a, i) for a, i in zip(("vgg16", "vgg16", "vgg19"), inputs, strict=True)}
 
 
 def assert_same(a, b):

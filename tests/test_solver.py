@@ -113,10 +113,8 @@ def test_the_subspace_step_is_the_dense_one_projected():
         free = rng.random(n) < 0.7
         cauchy = np.where(free, np.clip(x - 0.05 * gradient, 0, 1), np.where(gradient > 0, 0.0, 1.0))
         c = w.T @ (cauchy - x)
-        ours = solver._minimize_subspace(
-            *map(jnp.asarray, (x, gradient, np.zeros(n), np.ones(n), cauchy, c)), jnp.float64(theta),
-            jnp.asarray(w), jnp.asarray(middle), jnp.asarray(free),
-        )  # fmt: skip
+        lower, upper = jnp.zeros(n), jnp.ones(n)
+        ours = jax.jit(solver._minimize_subspace)(x, gradient, lower, upper, cauchy, c, theta, w, middle, free)
 
         reduced = (gradient + hessian @ (cauchy - x))[free]  # eq. 5.4
         step = np.zeros(n)

@@ -133,10 +133,17 @@ def test_a_layer_that_this_network_lacks_is_refused(vgg16: Weights):
         stylize(vgg16, dataclasses.replace(SMALL, content_layers=("conv3_4",)))
 
 
-def test_equal_settings_share_one_compile(vgg16: Weights):
-    from jnst import minimize
+def test_equal_settings_share_one_compile(vgg16: Weights, monkeypatch):
+    traces, value_and_grad = [], objective.value_and_grad
 
-    stylize(vgg16)
-    before = minimize.advance._cache_size()  # pyright: ignore[reportFunctionMemberAccess]
-    stylize(vgg16, dataclasses.replace(SMALL, strength=0.5, iterations=2, init="noise"))
-    assert minimize.advance._cache_size() == before  # pyright: ignore[reportFunctionMemberAccess]
+    def counted(*args, **options):
+        traces.append(args)
+        return value_and_grad(*args, **options)
+
+    monkeypatch.setattr(objective, "value_and_grad", counted)
+    config = dataclasses.replace(SMALL, history_size=3, iterations=2)  # a program of its own, traced here
+    stylize(vgg16, config)
+    before = len(traces)
+    assert before > 0
+    stylize(vgg16, dataclasses.replace(config, strength=0.5, iterations=5, init="noise"))
+    assert len(traces) == before

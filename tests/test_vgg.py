@@ -116,7 +116,7 @@ def test_the_input_convention_is_data_of_the_weights(random_vgg19):
     """A network trained on (image - mean) / std, given so, sees what the same network without `input` is handed."""
     image = picture(32, 32)
     plain = {name: layer for name, layer in random_vgg19.items() if name != "input"}
-    mean, std = np.float32([0.4, 0.5, 0.6]), np.float32([0.2, 0.3, 0.4])
+    mean, std = np.array([0.4, 0.5, 0.6], np.float32), np.array([0.2, 0.3, 0.4], np.float32)
     trained = {**plain, "input": {"mean": mean, "std": std}}
     expected = vgg.features(plain, (image - mean.reshape(1, 1, 1, 3)) / std.reshape(1, 1, 1, 3), ["conv2_1"])
     np.testing.assert_allclose(

@@ -64,7 +64,7 @@ def serve():
                 self.end_headers()
                 self.wfile.write(data[: len(data) // 2] if cut else data)
 
-            def log_message(self, *args):
+            def log_message(self, format, *args):
                 pass
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
