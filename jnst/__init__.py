@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HOME = {"Config": "config", "InputError": "errors", "Result": "transfer", "Weights": "weights", "stylize": "transfer"}
 _MODULES = ("architecture", "formats", "image", "losses", "minimize", "objective", "solver", "vgg")
 
-__all__ = [*_HOME]
+__all__ = ["Config", "InputError", "Result", "Weights", "stylize"]
 
 
 def __getattr__(name: str) -> Any:

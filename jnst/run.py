@@ -25,6 +25,7 @@ from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
 
 if TYPE_CHECKING:
+    from jnst.report import Trace
     from jnst.transfer import Progress, Result
     from jnst.weights import Weights
 
@@ -178,31 +179,53 @@ def job(options: Options) -> int:
     weights = find_weights(options)
 
     from jnst import report  # imports JAX
-    from jnst.transfer import stylize
 
-    output, steps = output_of(options), intermediates(options, config)
+    output = output_of(options)
     about = {"content": options.content.name, "style": options.style.name, "image_size": size,
              "settings": asdict(config), "weights": weights.record()}  # fmt: skip
     trace = report.Trace(options.report.trace)
     try:
         trace.header(**about)
-        with stop_on_interrupt() as interrupted, report.reporter(config.iterations, quiet=options.report.quiet) as tell:
-
-            def look_in(progress: "Progress") -> bool:
-                tell(progress)
-                trace.iterations(progress.new)
-                if progress.iteration in steps:
-                    image.save(progress.image(), steps[progress.iteration])
-                return bool(interrupted)
-
-            result = stylize(
-                content, style, config, weights, init=init, stop_every=options.report.save_every, callback=look_in
-            )
+        result, interrupted = paint(options, config, (content, style, init), weights, trace)
         image.save(result.image, output, description=json.dumps({"jnst": report.versions().get("jnst"), **about}))
         trace.footer(result, output)
     finally:
         trace.close()
-    return conclude(result, output, interrupted=bool(interrupted), quiet=options.report.quiet)
+    return conclude(result, output, interrupted=interrupted, quiet=options.report.quiet)
+
+
+def paint(
+    options: Options, config: Config, images: tuple[Any, Any, Any], weights: "Weights", trace: "Trace"
+) -> tuple["Result", bool]:
+    """Stylises with progress, trace and intermediates; the result, and whether Ctrl-C ended it.
+
+    Raises:
+        InputError: more memory is needed than the device has.
+    """
+    from jnst import report
+    from jnst.transfer import stylize
+
+    content, style, init = images
+    steps = intermediates(options, config)
+    with stop_on_interrupt() as interrupted, report.reporter(config.iterations, quiet=options.report.quiet) as tell:
+
+        def look_in(progress: "Progress") -> bool:
+            tell(progress)
+            trace.iterations(progress.new)
+            if progress.iteration in steps:
+                image.save(progress.image(), steps[progress.iteration])
+            return bool(interrupted)
+
+        try:
+            result = stylize(
+                content, style, config, weights, init=init, stop_every=options.report.save_every, callback=look_in
+            )
+        except RuntimeError as error:  # XLA's, on every backend
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            given = f"{content.shape[2]}x{content.shape[1]}"
+            raise InputError(f"not enough memory for {given} pixels; give a smaller --image-size") from None
+    return result, bool(interrupted)
 
 
 def find_weights(options: Options) -> "Weights":

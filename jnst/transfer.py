@@ -78,8 +78,8 @@ Callback = Callable[[Progress], bool | None]
 def stylize(
     content: Image,
     style: StyleImage,
-    config: Config | None = None,
-    params: Params | Weights | None = None,
+    config: Config,
+    params: Params | Weights,
     *,
     init: Float[Array, "1 _h _w 3"] | Float[np.ndarray, "1 _h _w 3"] | None = None,
     stop_every: int = 0,
@@ -90,8 +90,8 @@ def stylize(
     Args:
         content: float, (1, h, w, 3), RGB in [0, 1], sides of at least 32 pixels.
         style: the same; its size may differ.
-        config: all settings; the defaults where None.
-        params: parameters of VGG-16 or VGG-19, or `Weights`; where None, those that `weights.find()` finds.
+        config: all settings; `Config()` for the defaults.
+        params: parameters of VGG-16 or VGG-19, or `Weights` (from `weights.find()`, say), whose record the result keeps.
         init: the start image, of the content's shape, instead of what `config.init` names.
         stop_every: calls the callback after every so many iterations at the least; 0: about once a second.
         callback: gets a `Progress` once a chunk; a true answer stops the run.
@@ -99,11 +99,6 @@ def stylize(
     Raises:
         InputError: a wrong shape or range, an unknown layer of this network, an `init` that is a path.
     """
-    config = config or Config()
-    if params is None:
-        from jnst.weights import find
-
-        params = find()
     record = params.record() if isinstance(params, Weights) else None
     params = params.params if isinstance(params, Weights) else params
     check_inputs(content, style, config, params)

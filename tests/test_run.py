@@ -193,6 +193,17 @@ def test_a_loss_that_is_not_finite_ends_with_exit_code_1_and_a_picture(files, ca
     assert (files / "photo_painting.png").exists()
 
 
+def test_a_picture_that_does_not_fit_is_said_in_one_line(files, capsys, monkeypatch):
+    from jnst import transfer
+
+    def full(*args, **options):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes.")
+
+    monkeypatch.setattr(transfer, "stylize", full)
+    assert jnst(files, "--quiet") == 2
+    assert capsys.readouterr().err == "jnst: not enough memory for 48x32 pixels; give a smaller --image-size\n"
+
+
 def test_ctrl_c_writes_the_best_image_so_far_and_exits_130(files):
     command = [sys.executable, "-m", "jnst.run", files / "photo.png", files / "painting.png", *FAST]
     command += ["--iterations", "1000000", "-o", files / "out.png", "--trace", files / "run.jsonl"]

@@ -1,0 +1,34 @@
+"""What the README shows runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from jnst import run
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("code", BLOCKS, ids=["stylize", "pure functions"])
+def test_the_python_of_the_readme_runs(code, tmp_path, monkeypatch, capsys):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+def test_the_options_of_the_readme_exist():
+    table = README.split("## Use it")[1].split("**Weights.**")[0]
+    lines = [line for line in re.findall(r"`(--[^`]*)`", table) if "help" not in line]
+    assert len(lines) >= 8
+    for line in lines:
+        run.config_of(run.parse(["photo.jpg", "painting.jpg", *line.split()]))
+
+
+def test_links_lead_somewhere():
+    for document in [ROOT / "README.md", *ROOT.glob("*/*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert link.startswith("http") or (document.parent / link).exists(), (document.name, link)
