@@ -126,7 +126,7 @@ def config_of(options: Options) -> Config:
 
 def output_of(options: Options) -> Path:
     """Where the picture goes: beside the content, named after both, where the user names no place."""
-    return options.file.output or options.content.with_name(f"{options.content.stem}_{options.style.stem}.png")
+    return options.file.output or options.content.parent / f"{options.content.stem}_{options.style.stem}.png"
 
 
 def intermediates(options: Options, config: Config) -> dict[int, Path]:

@@ -91,7 +91,7 @@ def stylize(
         content: float, (1, h, w, 3), RGB in [0, 1], sides of at least 32 pixels.
         style: the same; its size may differ.
         config: all settings; `Config()` for the defaults.
-        params: parameters of VGG-16 or VGG-19, or `Weights` (from `weights.find()`, say), whose record the result keeps.
+        params: parameters of VGG-16 or VGG-19, or `Weights` (`weights.find()`), whose record the result then keeps.
         init: the start image, of the content's shape, instead of what `config.init` names.
         stop_every: calls the callback after every so many iterations at the least; 0: about once a second.
         callback: gets a `Progress` once a chunk; a true answer stops the run.

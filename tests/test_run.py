@@ -154,6 +154,13 @@ def test_either_image_may_be_wrong(files, capsys, which, content, message):
     assert not (files / "out.png").exists()
 
 
+@pytest.mark.parametrize("names", [(".", "painting.png"), ("photo.png", "."), ("..", "/")])
+def test_folders_without_a_name_are_no_images(files, capsys, monkeypatch, names):
+    monkeypatch.chdir(files)
+    assert run.main(list(names)) == 2
+    assert "is a directory" in capsys.readouterr().err
+
+
 def test_a_missing_argument_is_named(capsys):
     assert run.main(["photo.png"]) == 2
     told = capsys.readouterr().err
