@@ -21,7 +21,8 @@ from jaxtyping import Array, Float, Int
 Optimizer = Literal["lbfgsb", "adam"]
 Objective = Callable[..., tuple[tuple[Array, Any], Array]]
 
-# Mean change of a pixel (of [0, 1]) that the first L-BFGS step aims at, before any curvature is known. FIRST
+# Mean change of a pixel (of [0, 1]) that the first L-BFGS step aims at, before any curvature is known. The cat of
+# examples/ at 256 px, loss after 100 iterations: 0.01 0.1056, 0.05 0.0981, 0.2 0.0964; so it hardly matters.
 FIRST_STEP = 0.05
 MAX_EVALUATIONS = 20  # of one line search
 
@@ -101,7 +102,7 @@ class _LBFGSB(jaxopt.LBFGSB):
     "Remark on Algorithm 778"). Its line searches insist on the strong Wolfe conditions, of which backtracking cannot
     meet the second one where the full step is too short; here the first condition is enough, and an update without
     positive curvature is left out of the history (jaxopt sees to that).
-    TABLE
+    Loss after 150 evaluations (scripts/bench_solver.py, docs/method.md): 0.070, jaxopt's own at best 0.211.
     """
 
     def __post_init__(self) -> None:
