@@ -12,6 +12,7 @@ from jnst.errors import InputError
 Backbone = Literal["auto", "vgg19", "vgg16"]
 BLOCKS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 WIDTHS: tuple[int, ...] = (64, 128, 256, 512, 512)
+MIN_SIDE = 32  # pixels of an image: four poolings leave 2 x 2 positions in block 5
 
 
 def layer_names(architecture: str) -> tuple[str, ...]:

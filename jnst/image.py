@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from jnst.architecture import MIN_SIDE
 from jnst.errors import InputError
 
 NumpyImage = Float[np.ndarray, "1 h w 3"]
-MIN_SIDE = 32
 _SAVE_OPTIONS = {
     ".png": {"format": "PNG"},
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from jnst import image
-from jnst.architecture import Backbone
+from jnst.architecture import MIN_SIDE, Backbone
 from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
 
@@ -142,9 +142,9 @@ def check(options: Options, config: Config) -> None:
     Raises:
         InputError: a value out of range, or a place that cannot be written.
     """
-    if options.file.image_size != 0 and options.file.image_size < image.MIN_SIDE:
+    if options.file.image_size != 0 and options.file.image_size < MIN_SIDE:
         given = options.file.image_size
-        raise InputError(f"--image-size must be at least {image.MIN_SIDE}, or 0 for the content's size, got {given}")
+        raise InputError(f"--image-size must be at least {MIN_SIDE}, or 0 for the content's size, got {given}")
     if options.report.save_every < 0:
         raise InputError(f"--save-every must be at least 0, got {options.report.save_every}")
     output, trace = output_of(options), options.report.trace

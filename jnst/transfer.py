@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jnst import minimize, objective, solver
-from jnst.architecture import check_layers
+from jnst.architecture import MIN_SIDE, check_layers
 from jnst.config import DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
 from jnst.objective import Losses, LossWeights, Spec
@@ -22,7 +22,6 @@ from jnst.weights import Weights
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
 StyleImage = Float[Array, "1 hs ws 3"] | Float[np.ndarray, "1 hs ws 3"]
-MIN_SIDE = 32
 CHUNK_SECONDS = 1.0  # how long the device works before the host looks in
 
 
@@ -110,38 +109,52 @@ def stylize(
     args = (params, target, loss_weights(config, target))
     program = _program(spec, config.optimizer, config.history_size, config.learning_rate)
 
+    run, history, seconds, stopped = _iterate(
+        program, start_image, args, config.iterations, spec, stop_every=stop_every, callback=callback
+    )
+    status = int(run.status)
+    return Result(
+        image=np.array(run.best_x),
+        loss=float(run.best.value),
+        iterations=int(run.iteration),
+        evaluations=int(run.state.evaluations),
+        seconds=seconds,
+        stop_reason="stopped" if stopped and status == minimize.RUNNING else minimize.STOP_REASONS[status],
+        history=history,
+        weights=record,
+    )
+
+
+def _iterate(
+    program: solver.Solver,
+    start_image: Array,
+    args: tuple,
+    iterations: int,
+    spec: Spec,
+    *,
+    stop_every: int,
+    callback: Callback,
+) -> tuple[minimize.Run, list[Iteration], float, bool]:
+    """Chunks of about CHUNK_SECONDS until the run ends; the run, its history, seconds, and whether it was stopped."""
     began = time.perf_counter()
     run = minimize.start(program, start_image, args)
     history = [_iteration(0, 1, 0.0, jax.device_get(run.state.aux), spec)]
     run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
     stopped, count, done = False, 1, 0
-    while done < config.iterations and not stopped and int(run.status) == minimize.RUNNING:
-        count = min(count, config.iterations - done, minimize.CHUNK)
+    while done < iterations and not stopped and int(run.status) == minimize.RUNNING:
+        count = min(count, iterations - done, minimize.CHUNK)
         count = min(count, stop_every - done % stop_every) if stop_every else count
         before = time.perf_counter() - began
         run, records = minimize.advance(program, run, args, jnp.int32(count))
-        new = _history(jax.device_get(records), done, int(run.iteration), before, began, history[-1].evaluations, spec)
-        done = int(run.iteration)
+        done, start = int(run.iteration), done
+        seconds = (before, time.perf_counter() - began)
+        new = _history(jax.device_get(records), (start, done), seconds, history[-1].evaluations, spec)
         history += new
-        per_iteration = (history[-1].seconds - before) / max(1, len(new))
-        count = max(1, min(2 * count, int(CHUNK_SECONDS / max(per_iteration, 1e-6))))
+        count = max(1, min(2 * count, int(CHUNK_SECONDS * len(new) / max(seconds[1] - before, 1e-6))))
         best_x = run.best_x
-        progress = Progress(
-            done, config.iterations, history[-1].seconds, float(run.best.value), new, lambda x=best_x: np.array(x)
-        )
-        stopped = bool(callback(progress))
-
-    status = int(run.status)
-    return Result(
-        image=np.array(run.best_x),
-        loss=float(run.best.value),
-        iterations=done,
-        evaluations=int(run.state.evaluations),
-        seconds=time.perf_counter() - began,
-        stop_reason="stopped" if stopped and status == minimize.RUNNING else minimize.STOP_REASONS[status],
-        history=history,
-        weights=record,
-    )
+        image = lambda: np.array(best_x)  # noqa: B023, E731 (valid during the callback only, as Progress says)
+        stopped = bool(callback(Progress(done, iterations, seconds[1], float(run.best.value), new, image)))
+    return run, history, time.perf_counter() - began, stopped
 
 
 def spec_of(config: Config) -> Spec:
@@ -197,16 +210,15 @@ def _start(content: Image, style: StyleImage, config: Config, init: Any) -> Any:
 
 
 def _history(
-    records: minimize.Records, done: int, iteration: int, before: float, began: float, evaluations: int, spec: Spec
+    records: minimize.Records, span: tuple[int, int], seconds: tuple[float, float], evaluations: int, spec: Spec
 ) -> list[Iteration]:
-    """The rows of one chunk, its seconds shared out by evaluations."""
-    after = time.perf_counter() - began
-    counts = [int(n) for n in records.evaluations[: iteration - done]]
+    """The rows of the chunk from iteration span[0] to span[1], its seconds shared out by evaluations."""
+    counts = [int(n) for n in records.evaluations[: span[1] - span[0]]]
     rows = []
     for k, count in enumerate(counts):
         share = (count - evaluations) / max(1, counts[-1] - evaluations)
         losses = jax.tree.map(lambda a, k=k: a[k], records.aux)
-        rows.append(_iteration(done + k + 1, count, before + share * (after - before), losses, spec))
+        rows.append(_iteration(span[0] + k + 1, count, seconds[0] + share * (seconds[1] - seconds[0]), losses, spec))
     return rows
 
 
