@@ -59,8 +59,8 @@ class BalanceOptions:
 class SolverOptions:
     """How the image is found."""
 
-    optimizer: Literal["lbfgsb", "adam"] = "lbfgsb"
-    """lbfgsb: bounded L-BFGS; adam: projected onto the box after each step"""
+    optimizer: Literal["lbfgsb", "adam", "jaxopt"] = "lbfgsb"
+    """lbfgsb: bounded L-BFGS; adam: projected onto the box after each step; jaxopt: its own LBFGSB, for comparison"""
     iterations: int = 200
     """iterations, 0 or more"""
     history_size: int = 10

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from jnst.lbfgsb import CONVERGED, LINE_SEARCH, NOT_FINITE, RUNNING
 from jnst.solver import Solver, SolverState
 
 CHUNK = 64  # the most iterations of one call, and the length of its records
-RUNNING, CONVERGED, LINE_SEARCH, NOT_FINITE = range(4)
 STOP_REASONS = {
     RUNNING: "max_iterations", CONVERGED: "converged", LINE_SEARCH: "line_search", NOT_FINITE: "not_finite"
 }  # fmt: skip
@@ -27,7 +27,6 @@ class Run(NamedTuple):
     x: Array
     state: SolverState
     iteration: Int[Array, ""]
-    status: Int[Array, ""]
     best_x: Array
     best: SolverState
     """the solver's view of `best_x`, without its inner state"""
@@ -46,7 +45,7 @@ def start(solver: Solver, x: Array, args: tuple) -> Run:
     """Evaluates the start image, which is the best one so far."""
     state = solver.init(x, args)
     zero = jnp.zeros((), jnp.int32)
-    return Run(x, state, zero, _status(state, moved=jnp.ones((), bool)), x, state._replace(inner=None))
+    return Run(x, state, zero, x, state._replace(inner=None))
 
 
 @partial(jax.jit, static_argnames="solver", donate_argnames="run")
@@ -58,27 +57,17 @@ def advance(solver: Solver, run: Run, args: tuple, count: Int[Array, ""]) -> tup
 
     def more(carry: tuple[Run, Records, Array]) -> Array:
         run, _, k = carry
-        return (k < count) & (run.status == RUNNING)
+        return (k < count) & (run.state.stop == RUNNING)
 
     def body(carry: tuple[Run, Records, Array]) -> tuple[Run, Records, Array]:
         run, records, k = carry
         x, state = solver.step(run.x, run.state, args)
-        status = _status(state, moved=jnp.any(x != run.x))
         better = state.value < run.best.value
         best_x = jnp.where(better, x, run.best_x)
         best = jax.tree.map(partial(jnp.where, better), state._replace(inner=None), run.best)
         row = Records(state.value, state.evaluations, state.aux)
         records = jax.tree.map(lambda rows, new: rows.at[k].set(new), records, row)
-        return Run(x, state, run.iteration + 1, status, best_x, best), records, k + 1
+        return Run(x, state, run.iteration + 1, best_x, best), records, k + 1
 
     run, records, _ = lax.while_loop(more, body, (run, records, jnp.zeros((), jnp.int32)))
     return run, records
-
-
-def _status(state: SolverState, *, moved: Array) -> Array:
-    """Why the run ends here, or RUNNING. A failed line search ends it only where x stood still: nothing else would."""
-    stuck = state.line_search_failed & ~moved
-    status = jnp.where(stuck, LINE_SEARCH, RUNNING)
-    status = jnp.where(state.projected_gradient == 0, CONVERGED, status)
-    finite = jnp.isfinite(state.value) & jnp.isfinite(state.projected_gradient)
-    return jnp.where(finite, status, NOT_FINITE).astype(jnp.int32)

@@ -112,7 +112,7 @@ def stylize(
     run, history, seconds, stopped = _iterate(
         program, start_image, args, config.iterations, spec, stop_every=stop_every, callback=callback
     )
-    status = int(run.status)
+    status = int(run.state.stop)
     return Result(
         image=np.array(run.best_x),
         loss=float(run.best.value),
@@ -141,7 +141,7 @@ def _iterate(
     history = [_iteration(0, 1, 0.0, jax.device_get(run.state.aux), spec)]
     run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
     stopped, count, done = False, 1, 0
-    while done < iterations and not stopped and int(run.status) == minimize.RUNNING:
+    while done < iterations and not stopped and int(run.state.stop) == minimize.RUNNING:
         count = min(count, iterations - done, minimize.CHUNK)
         count = min(count, stop_every - done % stop_every) if stop_every else count
         before = time.perf_counter() - began

@@ -23,7 +23,7 @@ BAD = [
     ({"learning_rate": 0.0}, "--learning-rate must be a finite number above 0, got 0.0"),
     ({"seed": -1}, "--seed must be between 0 and 4294967295, got -1"),
     ({"loss": "huber"}, "--loss must be one of relative, mse, sum, got huber"),
-    ({"optimizer": "sgd"}, "--optimizer must be one of lbfgsb, adam, got sgd"),
+    ({"optimizer": "sgd"}, "--optimizer must be one of lbfgsb, adam, jaxopt, got sgd"),
 ]
 
 

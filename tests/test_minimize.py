@@ -48,7 +48,7 @@ def test_the_best_iterate_is_kept():
 def test_a_start_at_the_optimum_has_converged():
     flat = solver.lbfgsb(lambda x, c: ((jnp.sum((x - c) ** 2), None), 2 * (x - c)), history_size=3)
     end, rows = run(flat, [5], start=jnp.full((1, 4, 4, 3), 0.3))
-    assert minimize.STOP_REASONS[int(end.status)] == "converged"
+    assert minimize.STOP_REASONS[int(end.state.stop)] == "converged"
     assert rows == []
 
 
@@ -60,7 +60,7 @@ def test_infinity_stops_the_run_and_the_best_iterate_stays_finite():
         return (jnp.where(jnp.max(x) > 0.92, jnp.nan, value), aux), -jnp.ones_like(gradient)
 
     end, rows = run(solver.adam(edge, learning_rate=0.01), [30])
-    assert minimize.STOP_REASONS[int(end.status)] == "not_finite"
+    assert minimize.STOP_REASONS[int(end.state.stop)] == "not_finite"
     assert np.isnan(rows[-1])
     assert len(rows) < 30
     assert np.isfinite(end.best.value)
@@ -71,7 +71,7 @@ def test_a_search_that_finds_nothing_lower_ends_the_run():
     """The gradient points the wrong way: no step of the line search descends."""
     uphill = solver.lbfgsb(lambda x, c: ((jnp.sum((x - c) ** 2), None), -2 * (x - c)), history_size=3)
     end, _ = run(uphill, [40])
-    assert minimize.STOP_REASONS[int(end.status)] == "line_search"
+    assert minimize.STOP_REASONS[int(end.state.stop)] == "line_search"
     np.testing.assert_array_equal(end.best_x, START)
 
 
