@@ -6,10 +6,10 @@ import json
 import math
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 from rich.console import Console
@@ -21,10 +21,7 @@ from jnst.transfer import Progress, Result
 PLAIN_SECONDS = 5.0  # between two lines where standard error is no terminal
 
 
-class Reporter(Protocol):
-    """Is told of each chunk."""
-
-    def __call__(self, progress: Progress) -> None: ...
+Reporter = Callable[[Progress], None]
 
 
 @contextlib.contextmanager
