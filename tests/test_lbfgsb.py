@@ -192,6 +192,19 @@ def test_a_gradient_that_lies_drops_the_history_then_stops():
     np.testing.assert_allclose(xs[-1], START, atol=1e-6)  # a step of one rounding may count as no rise
 
 
+def test_a_search_without_descent_drops_the_history_before_it_ends_the_run():
+    solver = LBFGSB(quadratic)
+    xs, states = run(solver, start(), 3, jnp.float32(1))
+    x, state, seen = xs[-1], states[-1], []
+    update = jax.jit(solver.update)
+    for _ in range(3):  # from here on the objective is not a number anywhere
+        x, state = update(x, state, BOX, jnp.float32(jnp.nan))
+        seen.append((int(state.num_updates), int(state.stop)))
+    assert int(states[-1].num_updates) == 3
+    assert seen == [(0, RUNNING), (0, NOT_FINITE), (0, NOT_FINITE)]
+    np.testing.assert_array_equal(x, xs[-1])
+
+
 def test_a_stationary_start_has_converged():
     _, states = run(LBFGSB(quadratic), jnp.asarray(np.clip(CENTRE, 0, 1), jnp.float32), 2)
     assert states[0].error < 1e-5
@@ -205,6 +218,7 @@ def test_pairs_without_curvature_are_left_out():
     slope = jnp.asarray(RNG.normal(size=N), jnp.float32)
     xs, states = run(LBFGSB(lambda x: slope @ x), start(), 20)
     assert states[-1].num_updates == 0
+    np.testing.assert_array_equal(states[-1].s_history, 0)
     np.testing.assert_array_equal(xs[-1], np.where(slope > 0, 0, 1))
     assert states[-1].stop == CONVERGED
 
