@@ -1,10 +1,11 @@
 """A bounded L-BFGS for a million pixels, with jaxopt's interface: `init_state`, `update`, `run`, `bounds`.
 
-One iteration: the free set (all but the pixels that sit at a bound and are pushed outwards), the minimum of the
-quadratic model over it in closed form (Byrd, Lu, Nocedal, Zhu 1995, section 5.1), its projection onto the box (Morales
-and Nocedal 2011), and a step from full length down until Armijo's condition holds. There is no Cauchy point: no sort
-over pixels, no walk over breakpoints. Symbols are those of the 1995 paper: S and Y hold the steps and the gradient
-differences, `B = theta I - W M W^T`, `W = [Y^T, theta S^T]` (eq. 3.1 to 3.4), Z selects the free pixels.
+One iteration: the free set (all but the pixels that sit at a bound and are pushed outwards), the quasi-Newton step
+within it (Bertsekas 1982, "Projected Newton methods": the other pixels' rows and columns of the inverse Hessian are
+zero) by the two-loop recursion over the pairs' free parts (Nocedal and Wright, algorithm 7.4), its projection onto the
+box (as Morales and Nocedal 2011 do), and a step from full length down until Armijo's condition holds. There is no
+Cauchy point: no sort over pixels, no walk over breakpoints. What stands for the inverse Hessian before any pair, `H0`,
+is `gamma` times a preconditioner; with `jnst.preconditioner.Spectral` that is where most of the speed comes from.
 
 Nothing has a unit: gradients are divided by the first one's size, pairs by the length of their step. Nothing branches,
 so `vmap` pays for one side only; an element that has stopped no longer changes and no longer evaluates.
@@ -22,8 +23,9 @@ from jax.flatten_util import ravel_pytree
 from jaxopt import base
 from jaxtyping import Array, Bool, Float, Int
 
+from jnst.preconditioner import Identity, Preconditioner
+
 RUNNING, CONVERGED, LINE_SEARCH, NOT_FINITE = range(4)
-BLOCK = 65536  # pixels of the history that are masked at a time: no second copy of it
 CURVATURE = 1e-6  # pairs with s.y below so many |s||y| tell nothing but rounding
 
 
@@ -44,12 +46,24 @@ class LBFGSBState(NamedTuple):
     num_fun_eval: Int[Array, ""]
     num_updates: Int[Array, ""]
     """pairs stored since the history was last dropped; pair k lies in row k modulo history_size"""
-    theta: Float[Array, ""]
+    gamma: Float[Array, ""]
+    """size of H0"""
     scale: Float[Array, ""]
-    """mean absolute gradient at the start: the unit of `theta` and `y_history`"""
+    """mean absolute gradient at the start: the unit of `1 / gamma` and `y_history`"""
+    preconditioner: Any
     s_history: Float[Array, "m pixels"]
     y_history: Float[Array, "m pixels"]
     aux: Any
+
+
+class _Problem(NamedTuple):
+    """What is minimised, over a vector of pixels."""
+
+    evaluate: Callable[[Array], tuple[Array, Array, Any]]
+    """value, gradient, aux"""
+    unravel: Callable[[Array], Any]
+    lower: Array
+    upper: Array
 
 
 class _Trial(NamedTuple):
@@ -77,6 +91,8 @@ class LBFGSB(base.IterativeSolver):
         history_size: pairs that are remembered.
         first_step: mean change of a variable that the first step aims at, before any curvature is known.
         maxls: evaluations of one line search.
+        preconditioner: the shape of H0, for parameters that are one array of images; without, any pytree.
+        history_dtype: of the two history arrays; None for that of x. bfloat16 halves the memory.
     """
 
     fun: Callable
@@ -87,6 +103,8 @@ class LBFGSB(base.IterativeSolver):
     history_size: int = 10
     first_step: float = 0.05
     maxls: int = 20
+    preconditioner: Preconditioner = Identity()  # noqa: RUF009
+    history_dtype: Any = None
     implicit_diff: bool = False
     jit: bool = True
     unroll: base.AutoOrBoolean = "auto"
@@ -110,7 +128,7 @@ class LBFGSB(base.IterativeSolver):
         error = _projected_gradient(x, g, lower, upper)
         none = jnp.zeros((), jnp.int32)
         stop = jnp.where(jnp.isfinite(value) & jnp.isfinite(error), none, NOT_FINITE)
-        history = jnp.zeros((self.history_size, x.size), x.dtype)
+        history = jnp.zeros((self.history_size, x.size), self.history_dtype or x.dtype)
         return LBFGSBState(
             iter_num=none,
             value=value,
@@ -122,8 +140,9 @@ class LBFGSB(base.IterativeSolver):
             at_bound=jnp.mean((x <= lower) | (x >= upper), dtype=x.dtype),
             num_fun_eval=none + 1,
             num_updates=none,
-            theta=jnp.asarray(1 / self.first_step, x.dtype),
+            gamma=jnp.asarray(self.first_step, x.dtype),
             scale=scale,
+            preconditioner=self.preconditioner.init(init_params),
             s_history=history,
             y_history=history,
             aux=aux,
@@ -132,40 +151,62 @@ class LBFGSB(base.IterativeSolver):
     def update(self, params: Any, state: LBFGSBState, bounds: Any = None, *args: Any, **kwargs: Any) -> base.OptStep:
         """One iteration; where `state.stop` says that the run is over, nothing changes and nothing is evaluated."""
         x, unravel = ravel_pytree(params)
-        lower, upper = _ravel_bounds(bounds, x)
-        g = ravel_pytree(state.grad)[0]
-        running = state.stop == RUNNING
-
-        direction = _direction(x, g / state.scale, lower, upper, state)
-        steepest = jnp.clip(x - g / (state.scale * state.theta), lower, upper) - x
-        descends = jnp.isfinite(direction).all() & (jnp.vdot(direction, g / state.scale) < 0)
-        direction = jnp.where(descends, direction, steepest)
 
         def evaluate(x: Array) -> tuple[Array, Array, Any]:
             value, grad, aux = self._evaluate(unravel(x), args, kwargs)
             return value, ravel_pytree(grad)[0], aux
 
-        trial = self._line_search(evaluate, x, g, direction, lower, upper, state, running)
-        accepted = running & _armijo(trial, state.value, jnp.vdot(g, direction)) & jnp.any(trial.x != x)
-        return self._next(x, g, trial, accepted, lower, upper, unravel, state)
+        problem = _Problem(evaluate, unravel, *_ravel_bounds(bounds, x))
+        g = ravel_pytree(state.grad)[0]
+        direction = self._direction(problem, x, g / state.scale, state)
+        trial = self._line_search(problem, x, g, direction, state)
+        accepted = (state.stop == RUNNING) & _armijo(trial, state.value, jnp.vdot(g, direction))
+        return self._next(problem, x, g, trial, accepted & jnp.any(trial.x != x), state)
 
-    def _line_search(
-        self,
-        evaluate: Callable[[Array], tuple[Array, Array, Any]],
-        x: Array,
-        g: Array,
-        direction: Array,
-        lower: Array,
-        upper: Array,
-        state: LBFGSBState,
-        running: Array,
-    ) -> _Trial:
+    def _direction(self, problem: _Problem, x: Array, g: Array, state: LBFGSBState) -> Float[Array, " pixels"]:
+        """From x to the projected quasi-Newton point, or down the gradient if that is no descent.
+
+        A pair whose free part shows no curvature is passed over.
+        """
+        lower, upper, m = problem.lower, problem.upper, self.history_size
+        free = ~(((x <= lower) & (g > 0)) | ((x >= upper) & (g < 0)))
+
+        def pair(age: Array) -> tuple[Array, Array]:
+            row = (state.num_updates - 1 - age) % m
+            s, y = (h[row].astype(x.dtype) for h in (state.s_history, state.y_history))
+            return s, jnp.where(free, y, 0)
+
+        def newest_first(age: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            q, alpha, rho = carry
+            s, y = pair(age)
+            sy, yy = jnp.vdot(s, y), jnp.vdot(y, y)
+            useful = (age < state.num_updates) & (sy > CURVATURE * jnp.sqrt(yy))
+            rho_k = jnp.where(useful, 1 / sy, 0)
+            alpha_k = rho_k * jnp.vdot(s, q)
+            return q - alpha_k * y, alpha.at[age].set(alpha_k), rho.at[age].set(rho_k)
+
+        def oldest_first(k: Array, r: Array) -> Array:
+            age = m - 1 - k
+            s, y = pair(age)
+            return r + jnp.where(free, s, 0) * (alpha[age] - rho[age] * jnp.vdot(y, r))
+
+        none = jnp.zeros(m, x.dtype)
+        q, alpha, rho = lax.fori_loop(0, m, newest_first, (jnp.where(free, g, 0), none, none))
+        r = jnp.where(free, state.gamma * self._precondition(problem, state.preconditioner, q), 0)
+        r = lax.fori_loop(0, m, oldest_first, r)
+        direction, steepest = (jnp.clip(x - step, lower, upper) - x for step in (r, state.gamma * g))
+        return jnp.where(jnp.isfinite(direction).all() & (jnp.vdot(direction, g) < 0), direction, steepest)
+
+    def _precondition(self, problem: _Problem, shape: Any, v: Array) -> Array:
+        return ravel_pytree(self.preconditioner.apply(shape, problem.unravel(v)))[0]
+
+    def _line_search(self, problem: _Problem, x: Array, g: Array, direction: Array, state: LBFGSBState) -> _Trial:
         """From the full step down (Nocedal and Wright, algorithm 3.1); a value that is not finite shortens by ten."""
         slope = jnp.vdot(g, direction)
 
         def more(trial: _Trial) -> Array:
             unfinished = ~_armijo(trial, state.value, slope)
-            return running & unfinished & (trial.evaluations < self.maxls)
+            return (state.stop == RUNNING) & unfinished & (trial.evaluations < self.maxls)
 
         def shorten(trial: _Trial) -> _Trial:
             # the minimum of the parabola through what is known (eq. 3.58), within [1/10, 1/2] of the last trial
@@ -173,8 +214,8 @@ class LBFGSB(base.IterativeSolver):
             parabola = -slope * t / (2 * (trial.value - state.value - slope * t)) * t
             shorter = jnp.clip(jnp.where(jnp.isfinite(parabola), parabola, 0), t / 10, t / 2)
             t = jnp.where(trial.evaluations == 0, t, shorter)
-            point = jnp.clip(x + t * direction, lower, upper)  # a rounding may lead out of the box
-            value, grad, aux = evaluate(point)
+            point = jnp.clip(x + t * direction, problem.lower, problem.upper)  # a rounding may lead out of the box
+            value, grad, aux = problem.evaluate(point)
             finite = trial.finite & jnp.isfinite(value)
             return _Trial(t, point, value, grad, aux, trial.evaluations + 1, finite)
 
@@ -184,18 +225,10 @@ class LBFGSB(base.IterativeSolver):
         return lax.while_loop(more, shorten, start)
 
     def _next(
-        self,
-        x: Array,
-        g: Array,
-        trial: _Trial,
-        accepted: Array,
-        lower: Array,
-        upper: Array,
-        unravel: Callable[[Array], Any],
-        state: LBFGSBState,
+        self, problem: _Problem, x: Array, g: Array, trial: _Trial, accepted: Array, state: LBFGSBState
     ) -> base.OptStep:
         """The accepted trial and its pair, or the old point without history, or the end."""
-        running = state.stop == RUNNING
+        running, unravel, lower, upper = state.stop == RUNNING, problem.unravel, problem.lower, problem.upper
         new_x = jnp.where(accepted, trial.x, x)
         new_g = jnp.where(accepted, trial.grad, g)
         error = jnp.where(accepted, _projected_gradient(new_x, new_g, lower, upper), state.error)
@@ -207,7 +240,7 @@ class LBFGSB(base.IterativeSolver):
         useful = accepted & (sy > CURVATURE * jnp.sqrt(yy)) & jnp.isfinite(yy)
         row = state.num_updates % self.history_size
         s_history, y_history = (
-            history.at[row].set(jnp.where(useful, new, history[row]))
+            history.at[row].set(jnp.where(useful, new.astype(history.dtype), history[row]))
             for history, new in ((state.s_history, s), (state.y_history, y))
         )
 
@@ -217,9 +250,13 @@ class LBFGSB(base.IterativeSolver):
         why = jnp.where(trial.finite, LINE_SEARCH, NOT_FINITE)
         stop = jnp.where(over, why, state.stop)
         stop = jnp.where(running & accepted & (error <= self.tol * state.first_error), CONVERGED, stop)
+        shape = self.preconditioner.update(state.preconditioner, unravel(s), unravel(y))
+        shape = jax.tree.map(partial(jnp.where, useful), shape, state.preconditioner)
         # A full step along which nothing bends tells that the next one may be longer.
         longer = accepted & ~useful & (trial.stepsize == 1)
-        theta = jnp.where(useful, yy / sy, jnp.where(longer, state.theta / 2, state.theta))
+        gamma = sy / jnp.vdot(y, self._precondition(problem, shape, y))
+        gamma = jnp.where(useful, gamma, jnp.where(longer, 2 * state.gamma, state.gamma))
+        fresh = self.preconditioner.init(unravel(x))
         new_state = LBFGSBState(
             iter_num=state.iter_num + running,
             value=jnp.where(accepted, trial.value, state.value),
@@ -231,8 +268,9 @@ class LBFGSB(base.IterativeSolver):
             at_bound=jnp.mean((new_x <= lower) | (new_x >= upper), dtype=x.dtype),
             num_fun_eval=state.num_fun_eval + trial.evaluations,
             num_updates=jnp.where(failed, 0, state.num_updates + useful),
-            theta=jnp.where(failed, 1 / self.first_step, theta),
+            gamma=jnp.where(failed, self.first_step, gamma),
             scale=state.scale,
+            preconditioner=jax.tree.map(partial(jnp.where, failed), fresh, shape),
             s_history=s_history,
             y_history=y_history,
             aux=jax.tree.map(partial(jnp.where, accepted), trial.aux, state.aux),
@@ -265,53 +303,3 @@ def _armijo(trial: _Trial, value: Array, slope: Array) -> Bool[Array, ""]:
     """Sufficient decrease (Nocedal and Wright, eq. 3.4), with a finite value and gradient."""
     finite = jnp.isfinite(trial.value) & jnp.isfinite(jnp.sum(trial.grad))
     return finite & (slope < 0) & (trial.value <= value + 1e-4 * trial.stepsize * slope)
-
-
-def _direction(x: Array, g: Array, lower: Array, upper: Array, state: LBFGSBState) -> Float[Array, " pixels"]:
-    """From x to the projected minimum of the model over the free pixels."""
-    m, theta = state.s_history.shape[0], state.theta
-    free = ~(((x <= lower) & (g > 0)) | ((x >= upper) & (g < 0)))
-    r = jnp.where(free, g, 0)
-    whole, masked, h_r = _products(state.s_history, state.y_history, free.astype(x.dtype), r)
-
-    # rows by age, the oldest first: L in eq. 3.3 needs the order; rows not yet filled count as a unit matrix
-    age = jnp.where(state.num_updates < m, jnp.arange(m), (state.num_updates + jnp.arange(m)) % m)
-    order = jnp.concatenate([age, age + m])
-    valid = jnp.arange(m) < state.num_updates
-    both = jnp.concatenate([valid, valid])
-    pick = both[:, None] & both[None, :]
-    whole, masked = (jnp.where(pick, a[order][:, order], 0) for a in (whole, masked))
-    ss, sy = whole[:m, :m], whole[:m, m:]
-    empty = jnp.diag((~valid).astype(x.dtype))
-    d, lower_tril = jnp.diag(jnp.diag(sy)) + empty, jnp.tril(sy, -1)
-    m_inverse = jnp.block([[-d, lower_tril.T], [lower_tril, theta * ss + empty]])  # eq. 3.4
-
-    # W^T Z Z^T W and W^T Z r, W = [Y^T, theta S^T]
-    swap = jnp.concatenate([jnp.arange(m, 2 * m), jnp.arange(m)])
-    unit = jnp.concatenate([jnp.ones(m, x.dtype), jnp.full(m, theta)])
-    w_w = masked[swap][:, swap] * unit[:, None] * unit[None, :]
-    w_r = jnp.where(both, h_r[order], 0)[swap] * unit
-    v = jnp.linalg.solve(m_inverse - w_w / theta, w_r)  # (I - M W^T Z Z^T W / theta)^-1 M W^T Z r, section 5.1
-    v = jnp.zeros_like(v).at[order].set((v * unit)[swap])
-    du = -r / theta - free * (v[:m] @ state.s_history + v[m:] @ state.y_history) / theta**2  # eq. 5.11
-    return jnp.clip(x + du, lower, upper) - x
-
-
-def _products(s: Array, y: Array, free: Array, r: Array) -> tuple[Array, Array, Array]:
-    """For H = [S, Y] (2m x pixels): H H^T, H Z Z^T H^T and H r, block by block so that no masked copy of H is made."""
-    pixels = s.shape[1]
-    block = min(BLOCK, pixels)
-
-    def products(start: Array, size: int) -> tuple[Array, Array, Array]:
-        h = jnp.concatenate([lax.dynamic_slice_in_dim(a, start, size, 1) for a in (s, y)])
-        z, part = (lax.dynamic_slice_in_dim(a, start, size) for a in (free, r))
-        dot = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
-        return dot(h, h.T), dot(h * z[None, :], h.T), dot(h, part)
-
-    def add(k: Array, sums: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        return jax.tree.map(jnp.add, sums, products(k * block, block))
-
-    count, rest = divmod(pixels, block)
-    start = jax.tree.map(jnp.zeros_like, jax.eval_shape(lambda: products(jnp.int32(0), block)))
-    sums = lax.fori_loop(0, count, add, start)
-    return jax.tree.map(jnp.add, sums, products(jnp.int32(count * block), rest)) if rest else sums

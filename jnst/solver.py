@@ -16,9 +16,11 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from jnst.lbfgsb import CONVERGED, LBFGSB, LINE_SEARCH, NOT_FINITE, RUNNING
+from jnst.preconditioner import Preconditioner, Spectral
 
 Optimizer = Literal["lbfgsb", "adam", "jaxopt"]
 Objective = Callable[..., tuple[tuple[Array, Any], Array]]
+SPECTRAL = Spectral()
 
 
 class SolverState(NamedTuple):
@@ -41,9 +43,9 @@ class Solver(NamedTuple):
     step: Callable[[Array, SolverState, tuple], tuple[Array, SolverState]]
 
 
-def lbfgsb(fun: Objective, *, history_size: int) -> Solver:
-    """Bounded L-BFGS; see `jnst.lbfgsb`."""
-    program = LBFGSB(fun, value_and_grad=True, has_aux=True, history_size=history_size)
+def lbfgsb(fun: Objective, *, history_size: int, preconditioner: Preconditioner = SPECTRAL) -> Solver:
+    """Bounded L-BFGS; see `jnst.lbfgsb` and `jnst.preconditioner`."""
+    program = LBFGSB(fun, value_and_grad=True, has_aux=True, history_size=history_size, preconditioner=preconditioner)
 
     def view(state: Any) -> SolverState:
         return SolverState(state.value, state.aux, state.num_fun_eval, state.error, state.stop, state)

@@ -1,34 +1,37 @@
-"""Loss against evaluations of the network: jnst's solvers, jaxopt.LBFGSB as it comes, SciPy's, a plain two-loop.
+"""Loss against evaluations of the network: jnst's solvers, jaxopt.LBFGSB as it comes, and other people's.
 
 python scripts/bench_solver.py ../shared/images --sizes 128 --output solver.json
-python scripts/bench_solver.py ../shared/images --problems line-art noise --vgg19 vgg19.h5 --sizes 128 256
+python scripts/bench_solver.py ../shared/images --problems line-art noise --weights vgg19.h5 --solvers scipy lbfgsb
+python scripts/bench_solver.py ../shared/images --overhead 512 1024 --weights vgg19.h5
 
-Prints one row for each problem, size and solver, then for 60 and 200 evaluations the ratio of each solver's loss to
-SciPy's: geometric mean and worst. `overhead` is what an iteration costs beyond its evaluations.
+Prints one row for each problem, size and solver; then for 60 and 200 evaluations the ratio of each solver's loss to
+SciPy's (geometric mean and worst), and how many times fewer evaluations than `jaxopt` each one needs to reach its loss
+at 200, over the problems that end with pixels at a bound. `identity` is jnst's solver without its preconditioner.
+With --overhead: what an iteration costs beyond its evaluations, on an objective that costs nothing.
 """
 
 import argparse
-import contextlib
 import json
 import math
 import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
 from PIL import Image, ImageDraw
+from solver_rivals import Outcome, scipys, torchs, two_loop
 
-from jnst import image, objective, report, solver, transfer, weights
+from jnst import image, minimize, objective, report, solver, transfer, weights
 from jnst.config import Config
+from jnst.preconditioner import Identity
 
 MARKS = (15, 30, 60, 100, 200)
+ACTIVE = 0.002  # a problem whose result has this share of its pixels at a bound has active bounds
 # name: (content, style, settings)
 PROBLEMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tuebingen-starry": ("tubingen.jpg", "starry_night.jpg", {}),
@@ -39,7 +42,6 @@ PROBLEMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "strength-0.5": ("tubingen.jpg", "shipwreck.jpg", {"strength": 0.5}),
     "strength-0.99": ("tubingen.jpg", "the_scream.jpg", {"strength": 0.99}),
 }
-Curve = list[float]  # best value after each evaluation
 
 
 def line_art(size: int) -> np.ndarray:
@@ -74,157 +76,158 @@ def problem(name: str, folder: Path, size: int, params: Any) -> tuple[Callable, 
     return fun, jnp.asarray(start), args
 
 
-@lru_cache
-def compiled(fun: Callable, name: solver.Optimizer) -> tuple[Callable, Callable]:
-    """Kept, so that the second run of a solver does not compile again."""
-    program = solver.make(fun, name, history_size=10, learning_rate=0.02)
-    return jax.jit(program.init), jax.jit(program.step)
+def program(fun: Callable, name: str) -> solver.Solver:
+    """One of `--optimizer`, or jnst's L-BFGS without its preconditioner."""
+    if name == "identity":
+        return solver.lbfgsb(fun, history_size=10, preconditioner=Identity())
+    return solver.make(fun, name, history_size=10, learning_rate=0.02)  # pyright: ignore[reportArgumentType]
 
 
-def ours(name: solver.Optimizer) -> Callable[..., tuple[Curve, int]]:
-    """One of `--optimizer`, iteration by iteration."""
+def ours(name: str) -> Callable[..., Outcome]:
+    """A solver of jnst, iteration by iteration."""
 
-    def run(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> tuple[Curve, int]:
-        init, step = compiled(fun, name)
-        state = init(x, args)
+    def run(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcome:
+        chosen = program(fun, name)
+        step = jax.jit(chosen.step)
+        state = jax.jit(chosen.init)(x, args)
         curve, iterations = [float(state.value)], 0
         while len(curve) < evaluations and int(state.stop) == 0:
             x, state = step(x, state, args)
             iterations += 1
             trials = int(state.evaluations) - len(curve)
             curve += [curve[-1]] * (trials - 1) + [min(curve[-1], float(state.value))]
-        return curve, iterations
+        return Outcome(curve, iterations, float(jnp.mean((x <= 0) | (x >= 1))))
 
     return run
 
 
-class _EnoughError(Exception):
-    """The evaluations are used up."""
-
-
-def recorded(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> tuple[Callable, Curve]:
-    """A float64 interface of the same float32 objective, scaled to 1 at the start, and what it records."""
-    evaluate, curve = jax.jit(fun), []
-    unit = float(evaluate(x, *args)[0][0])
-
-    def value_and_grad(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        if len(curve) >= evaluations:
-            raise _EnoughError
-        (value, _), gradient = evaluate(jnp.asarray(flat, jnp.float32).reshape(x.shape), *args)
-        curve.append(min([float(value), *curve[-1:]]))
-        return float(value) / unit, np.asarray(gradient, np.float64).ravel() / unit
-
-    return value_and_grad, curve
-
-
-def scipys(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> tuple[Curve, int]:
-    """SciPy's L-BFGS-B, m = 10, no tolerance."""
-    value_and_grad, curve = recorded(fun, x, args, evaluations)
-    count = [0]
-
-    def counted(_: Any) -> None:
-        count[0] += 1
-
-    with contextlib.suppress(_EnoughError):
-        scipy.optimize.minimize(
-            value_and_grad, np.asarray(x, np.float64).ravel(), jac=True, method="L-BFGS-B", bounds=[(0, 1)] * x.size,
-            callback=counted, options={"maxcor": 10, "maxfun": 10**6, "maxiter": 10**6, "ftol": 0, "gtol": 0},
-        )  # fmt: skip
-    return curve, count[0]
-
-
-def two_loop(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> tuple[Curve, int]:
-    """Plain projected L-BFGS: two-loop recursion (Nocedal and Wright, algorithm 7.4) on the free pixels, clipped."""
-    value_and_grad, curve = recorded(fun, x, args, evaluations)
-    point = np.asarray(x, np.float64).ravel()
-    pairs: list[tuple[np.ndarray, np.ndarray]] = []
-    iterations = 0
-    try:
-        value, gradient = value_and_grad(point)
-        while True:
-            free = ~(((point <= 0) & (gradient > 0)) | ((point >= 1) & (gradient < 0)))
-            q, alphas = np.where(free, gradient, 0), []
-            for s, y in reversed(pairs):
-                alphas.append((s @ q) / (s @ y))
-                q = q - alphas[-1] * y
-            q = q * (
-                (pairs[-1][0] @ pairs[-1][1]) / (pairs[-1][1] @ pairs[-1][1]) if pairs else 0.05 / np.abs(q).mean()
-            )
-            for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
-                q = q + s * (alpha - (y @ q) / (s @ y))
-            direction, t = np.clip(point - np.where(free, q, 0), 0, 1) - point, 1.0
-            slope = direction @ gradient
-            if slope >= 0:
-                if not pairs:
-                    return curve, iterations
-                pairs = []
-                continue
-            while True:
-                new_point = point + t * direction
-                new_value, new_gradient = value_and_grad(new_point)
-                if new_value <= value + 1e-4 * t * slope or t < 1e-6:
-                    break
-                t /= 2
-            s, y = new_point - point, new_gradient - gradient
-            if s @ y > 1e-6 * np.linalg.norm(s) * np.linalg.norm(y):
-                pairs = [*pairs, (s, y)][-10:]
-            point, value, gradient = new_point, new_value, new_gradient
-            iterations += 1
-    except _EnoughError:
-        return curve, iterations
-
-
-SOLVERS: dict[str, Callable[..., tuple[Curve, int]]] = {
-    "scipy": scipys, "lbfgsb": ours("lbfgsb"), "jaxopt": ours("jaxopt"), "adam": ours("adam"), "two-loop": two_loop
+SOLVERS: dict[str, Callable[..., Outcome]] = {
+    **{name: ours(name) for name in ("lbfgsb", "identity", "jaxopt", "adam")},
+    "scipy": scipys, "torch": torchs, "two-loop": two_loop,
 }  # fmt: skip
 
 
-def seconds_an_evaluation(fun: Callable, x: jax.Array, args: tuple) -> float:
-    """Median of five, inside a loop as the solvers run it."""
-    evaluate = jax.jit(fun)
-    jax.block_until_ready(evaluate(x, *args))
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        jax.block_until_ready(evaluate(x, *args))
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
 def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One row a problem, size, weight file and solver, as they are found."""
-    files = [weights.bundled_vgg16(), *([options.vgg19] if options.vgg19 else [])]
-    for file in files:
+    """One row a weight file, size, problem and solver, as they are found."""
+    for file in options.weights or [weights.bundled_vgg16()]:
         found = weights.load(Path(str(file)))
         params = jax.device_put(found.params)
         for size in options.sizes:
             for name in options.problems:
                 fun, x, args = problem(name, options.images, size, params)
-                alone = seconds_an_evaluation(fun, x, args)
                 for candidate in options.solvers:
-                    SOLVERS[candidate](fun, x, args, 3)  # compiles
                     began = time.perf_counter()
-                    curve, iterations = SOLVERS[candidate](fun, x, args, max(MARKS))
-                    seconds = time.perf_counter() - began
+                    outcome = SOLVERS[candidate](fun, x, args, max(MARKS))
+                    curve = outcome.curve
                     yield {
                         "problem": name, "size": size, "weights": found.architecture, "solver": candidate,
                         "loss": [curve[min(mark, len(curve)) - 1] for mark in MARKS],
-                        "evaluations_an_iteration": (len(curve) - 1) / max(1, iterations),
-                        "overhead": seconds / (alone * len(curve)) - 1,
+                        "evaluations_an_iteration": (len(curve) - 1) / max(1, outcome.iterations),
+                        "at_bound": outcome.at_bound, "seconds": time.perf_counter() - began, "curve": curve,
                     }  # fmt: skip
+
+
+def overheads(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Seconds of an iteration of each of jnst's solvers on a quadratic that costs nothing, and of an evaluation."""
+    for file in options.weights or [weights.bundled_vgg16()]:
+        found = weights.load(Path(str(file)))
+        params = jax.device_put(found.params)
+        for size in options.overhead:
+            fun, x, args = problem("tuebingen-starry", options.images, size, params)
+            evaluation = seconds(minimize.advance, solver.adam(fun, learning_rate=0.02), x, args, 3)
+            centre = jax.random.uniform(jax.random.key(0), x.shape, minval=-0.2, maxval=1.2)
+            bend = 10 ** jax.random.uniform(jax.random.key(1), x.shape, minval=-4, maxval=4)
+
+            def quadratic(x: Any, centre: Any, bend: Any) -> Any:
+                return (0.5 * jnp.sum(bend * (x - centre) ** 2), None), bend * (x - centre)
+
+            for name in ("lbfgsb", "identity", "jaxopt"):
+                iteration = seconds(minimize.advance, program(quadratic, name), x, (centre, bend), 8)
+                yield {
+                    "size": f"{x.shape[2]}x{x.shape[1]}", "weights": found.architecture, "solver": name,
+                    "evaluation": evaluation, "beyond": iteration,
+                }  # fmt: skip
+
+
+def seconds(advance: Callable, chosen: solver.Solver, x: jax.Array, args: tuple, count: int) -> float:
+    """Median over five chunks of the seconds of an iteration, inside the loop that `stylize` runs; history full."""
+    run, _ = advance(chosen, minimize.start(chosen, x, args), args, jnp.int32(12))
+    times = []
+    for _ in range(5):
+        before = int(run.iteration)
+        began = time.perf_counter()
+        run, _ = advance(chosen, run, args, jnp.int32(count))
+        jax.block_until_ready(run.x)
+        times.append((time.perf_counter() - began) / max(1, int(run.iteration) - before))
+    return statistics.median(times)
+
+
+def key(row: dict[str, Any]) -> tuple:
+    return row["problem"], row["size"], row["weights"]
 
 
 def against_scipy(table: list[dict[str, Any]], mark: int) -> dict[str, tuple[float, float]]:
     """For each solver, geometric mean and worst of its loss over SciPy's after `mark` evaluations."""
     k = MARKS.index(mark)
-    keys = ("problem", "size", "weights")
-    scipy_loss = {tuple(row[key] for key in keys): row["loss"][k] for row in table if row["solver"] == "scipy"}
+    anchors = {key(row): row["loss"][k] for row in table if row["solver"] == "scipy"}
     ratios: dict[str, list[float]] = {}
     for row in table:
-        anchor = scipy_loss.get(tuple(row[key] for key in keys))
-        if anchor:
-            ratios.setdefault(row["solver"], []).append(row["loss"][k] / anchor)
-    return {name: (math.exp(statistics.mean(map(math.log, r))), max(r)) for name, r in ratios.items()}
+        if key(row) in anchors:
+            ratios.setdefault(row["solver"], []).append(row["loss"][k] / anchors[key(row)])
+    return {name: (statistics.geometric_mean(r), max(r)) for name, r in ratios.items()}
+
+
+def against_jaxopt(table: list[dict[str, Any]]) -> dict[str, tuple[float, int]]:
+    """For each solver, geometric mean of 200 over the evaluations it needs for jaxopt's loss at 200; of how many."""
+    anchors = {key(row): row["loss"][-1] for row in table if row["solver"] == "jaxopt"}
+    active = {key(row) for row in table if row["solver"] == "lbfgsb" and row["at_bound"] >= ACTIVE}
+    ratios: dict[str, list[float]] = {}
+    for row in table:
+        if key(row) in anchors and key(row) in active:
+            needed = next((n for n, v in enumerate(row["curve"], 1) if v <= anchors[key(row)]), math.inf)
+            ratios.setdefault(row["solver"], []).append(MARKS[-1] / needed)
+    return {name: (math.exp(statistics.mean(map(_log, r))), len(r)) for name, r in ratios.items()}
+
+
+def _log(ratio: float) -> float:
+    return math.log(ratio) if ratio else -math.inf  # never reached: 0 in the mean
+
+
+def print_losses(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The first three tables, row by row as they are found."""
+    marks = " | ".join(f"loss at {mark}" for mark in MARKS)
+    print(f"| problem | size | weights | solver | {marks} | evaluations an iteration | at a bound |")
+    print("| --- |" + " --- |" * (len(MARKS) + 5))
+    table = []
+    for row in rows(options):
+        table.append(row)
+        values = " | ".join(f"{value:.4f}" for value in row["loss"])
+        print(
+            f"| {row['problem']} | {row['size']} | {row['weights']} | {row['solver']} | {values} | "
+            f"{row['evaluations_an_iteration']:.2f} | {100 * row['at_bound']:.1f} % |",
+            flush=True,
+        )
+    print("\n| loss over SciPy's | mean at 60 | worst at 60 | mean at 200 | worst at 200 |")
+    print("| --- | --- | --- | --- | --- |")
+    at_60, at_200 = against_scipy(table, 60), against_scipy(table, 200)
+    for name in at_60:
+        print(f"| {name} | " + " | ".join(f"{v:.3f}" for v in (*at_60[name], *at_200[name])) + " |")
+    print("\n| evaluations to jaxopt's loss at 200 | times fewer | problems |\n| --- | --- | --- |")
+    for name, (ratio, count) in against_jaxopt(table).items():
+        print(f"| {name} | {ratio:.1f} | {count} |")
+    return table
+
+
+def print_overheads(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The last table."""
+    print("\n| size | weights | solver | ms an evaluation | ms beyond it | overhead |\n|" + " --- |" * 6)
+    table = []
+    for row in overheads(options):
+        table.append(row)
+        share = row["beyond"] / row["evaluation"]
+        times = f"{1e3 * row['evaluation']:.0f} | {1e3 * row['beyond']:.0f}"
+        print(f"| {row['size']} | {row['weights']} | {row['solver']} | {times} | {100 * share:.1f} % |", flush=True)
+    return table
 
 
 def main() -> None:
@@ -233,31 +236,16 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=list(SOLVERS))
-    parser.add_argument("--vgg19", type=Path, help="a VGG-19 weight file, measured besides the bundled VGG-16")
+    parser.add_argument("--weights", type=Path, nargs="+", help="weight files; without, the bundled VGG-16")
+    parser.add_argument("--overhead", type=int, nargs="+", help="measure this instead, at these sizes")
     parser.add_argument("--output", type=Path, help="write everything as JSON")
     options = parser.parse_args()
 
     about = {"machine": platform.machine(), "device": jax.devices()[0].device_kind, "versions": report.versions()}
     print(json.dumps(about), "\n")
-    marks = " | ".join(f"loss at {mark}" for mark in MARKS)
-    print(f"| problem | size | weights | solver | {marks} | evaluations an iteration | overhead |")
-    print("| --- |" + " --- |" * (len(MARKS) + 5))
-    table = []
-    for row in rows(options):
-        table.append(row)
-        values = " | ".join(f"{value:.4f}" for value in row["loss"])
-        print(
-            f"| {row['problem']} | {row['size']} | {row['weights']} | {row['solver']} | {values} | "
-            f"{row['evaluations_an_iteration']:.2f} | {100 * row['overhead']:.0f} % |",
-            flush=True,
-        )
-    print("\n| loss over SciPy's | mean at 60 | worst at 60 | mean at 200 | worst at 200 |")
-    print("| --- | --- | --- | --- | --- |")
-    at_60, at_200 = against_scipy(table, 60), against_scipy(table, 200)
-    for name in at_60:
-        print(f"| {name} | " + " | ".join(f"{v:.3f}" for v in (*at_60[name], *at_200[name])) + " |")
+    table = print_overheads(options) if options.overhead else print_losses(options)
     if options.output:
-        options.output.write_text(json.dumps({**about, "rows": table}, indent=1))
+        options.output.write_text(json.dumps({**about, "rows": table}))
 
 
 if __name__ == "__main__":

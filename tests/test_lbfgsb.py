@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from jnst import lbfgsb
 from jnst.lbfgsb import CONVERGED, LBFGSB, LINE_SEARCH, NOT_FINITE, RUNNING
+from jnst.preconditioner import Identity, Spectral
 
 N = 90
 RNG = np.random.default_rng(0)
@@ -89,51 +89,66 @@ def test_quadratic_with_known_active_set():
         np.testing.assert_allclose(states[-1].at_bound, np.mean((CENTRE <= 0) | (CENTRE >= 1)), atol=0.02)
 
 
-def slow_step(x, gradient, pairs, theta):
-    """The direction with B written out: eq. 3.2 and 3.4, then section 5.1 on the free variables, then projection."""
-    hessian = theta * np.eye(len(x))
-    if pairs:
-        s, y = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
-        sy = s @ y.T
-        d, lower_tril = np.diag(np.diag(sy)), np.tril(sy, -1)
-        middle = np.linalg.inv(np.block([[-d, lower_tril.T], [lower_tril, theta * s @ s.T]]))
-        w = np.concatenate([y, theta * s]).T
-        hessian -= w @ middle @ w.T
-    free = ~(((x <= 0) & (gradient > 0)) | ((x >= 1) & (gradient < 0)))
-    step = np.zeros_like(x)
-    step[free] = -np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
-    return np.clip(x + step, 0, 1) - x
+def slow_inverse(pairs, free, h0):
+    """The inverse Hessian of the free variables, written out (Nocedal and Wright, eq. 6.17), zero elsewhere."""
+    mask = np.diag(free.astype(float))
+    inverse = mask @ h0 @ mask
+    for s, y in ((mask @ s, mask @ y) for s, y in pairs):
+        v = np.eye(len(s)) - np.outer(y, s) / (s @ y)
+        inverse = v.T @ inverse @ v + np.outer(s, s) / (s @ y)
+    return inverse
 
 
-def test_iterates_are_those_of_a_slow_twin():
+@pytest.mark.parametrize("preconditioner", [Identity(), Spectral()])
+def test_iterates_are_those_of_a_slow_twin(preconditioner):
     """Six iterations with three pairs of history, so that the ring has wrapped; steps of full length."""
     with jax.enable_x64(True):
-        xs, states = run(LBFGSB(quadratic, history_size=3), start(jnp.float64), 6)
-        x, pairs = START.copy(), []
+        shape = (1, 5, 6, 3)
+        solver = LBFGSB(lambda x: quadratic(x.ravel()), history_size=3, preconditioner=preconditioner)
+        bounds = (jnp.zeros(shape), jnp.ones(shape))
+        xs, states = run(solver, start(jnp.float64).reshape(shape), 6, bounds=bounds)
+        x, pairs, shape_of_h0 = START.copy(), [], preconditioner.init(xs[0])
+
+        def h0():
+            columns = [preconditioner.apply(shape_of_h0, e.reshape(shape)).ravel() for e in np.eye(N)]
+            return np.stack(columns, 1)
+
         gradient = CURVATURE * (x - CENTRE)
-        scale = np.mean(np.abs(gradient))
-        theta = scale / 0.05
+        gamma = 0.05 / np.mean(np.abs(gradient))
         for k in range(6):
             assert states[k + 1].stepsize == 1, "choose another problem: the twin has no line search"
-            new_x = x + slow_step(x, gradient, pairs, theta)
+            free = ~(((x <= 0) & (gradient > 0)) | ((x >= 1) & (gradient < 0)))
+            new_x = np.clip(x - slow_inverse(pairs, free, gamma * h0()) @ gradient, 0, 1)
             new_gradient = CURVATURE * (new_x - CENTRE)
             s, y = new_x - x, new_gradient - gradient
-            pairs, theta = [*pairs, (s, y)][-3:], (y @ y) / (s @ y)
+            unit = s / np.linalg.norm(s)
+            shape_of_h0 = preconditioner.update(shape_of_h0, jnp.asarray(unit.reshape(shape)), y.reshape(shape))
+            pairs, gamma = [*pairs, (s, y)][-3:], (s @ y) / (y @ h0() @ y)
             x, gradient = new_x, new_gradient
-            np.testing.assert_allclose(xs[k + 1], x, atol=1e-9)
+            np.testing.assert_allclose(xs[k + 1].ravel(), x, atol=1e-9)
 
 
-def test_history_is_masked_in_blocks(monkeypatch):
-    s, y = (jnp.asarray(RNG.normal(size=(3, 50)), jnp.float32) for _ in range(2))
-    free = jnp.asarray(RNG.random(50) < 0.5, jnp.float32)
-    r = jnp.asarray(RNG.normal(size=50), jnp.float32)
-    h, z = np.concatenate([s, y]), np.asarray(free)[None, :]
-    for block in (50, 25, 16, 1000):
-        monkeypatch.setattr(lbfgsb, "BLOCK", block)
-        whole, masked, h_r = lbfgsb._products(s, y, free, r)
-        np.testing.assert_allclose(whole, h @ h.T, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(masked, (h * z) @ h.T, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(h_r, h @ np.asarray(r), rtol=1e-4, atol=1e-5)
+def bends_by_frequency(x):
+    """A quadratic that bends up to a thousand times more along fine patterns than along the mean colour."""
+    across, down = x[:, :, 1:] - x[:, :, :-1], x[:, 1:] - x[:, :-1]
+    return 0.5 * jnp.sum((x - 0.3) ** 2) + 60 * (jnp.sum(across**2) + jnp.sum(down**2))
+
+
+def test_the_preconditioner_is_what_speeds_up_an_image_that_bends_by_frequency():
+    x0 = jnp.asarray(np.random.default_rng(3).uniform(0.2, 0.8, (1, 16, 16, 3)), jnp.float32)
+    bounds = (jnp.zeros_like(x0), jnp.ones_like(x0))
+    plain, spectral = (
+        run(LBFGSB(bends_by_frequency, preconditioner=p), x0, 25, bounds=bounds)[1][-1].value
+        for p in (Identity(), Spectral())
+    )
+    assert spectral < 0.2 * plain  # the minimum is 0
+
+
+def test_history_in_bfloat16_finds_the_same_minimum():
+    xs, states = run(LBFGSB(quadratic, history_dtype=jnp.bfloat16), start(), 40)
+    assert states[-1].s_history.dtype == states[-1].y_history.dtype == jnp.bfloat16
+    assert xs[-1].dtype == jnp.float32
+    np.testing.assert_allclose(xs[-1], np.clip(CENTRE, 0, 1), atol=1e-2)
 
 
 def test_descends_inside_the_box_with_about_one_evaluation_an_iteration():
@@ -192,16 +207,21 @@ def test_a_gradient_that_lies_drops_the_history_then_stops():
     np.testing.assert_allclose(xs[-1], START, atol=1e-6)  # a step of one rounding may count as no rise
 
 
-def test_a_search_without_descent_drops_the_history_before_it_ends_the_run():
-    solver = LBFGSB(quadratic)
-    xs, states = run(solver, start(), 3, jnp.float32(1))
+def test_a_search_without_descent_drops_all_that_was_learnt_before_it_ends_the_run():
+    solver = LBFGSB(lambda x, scale: quadratic(x.ravel(), scale), preconditioner=Spectral())
+    x0 = start().reshape(1, 5, 6, 3)
+    bounds = (jnp.zeros_like(x0), jnp.ones_like(x0))
+    xs, states = run(solver, x0, 3, jnp.float32(1), bounds=bounds)
     x, state, seen = xs[-1], states[-1], []
     update = jax.jit(solver.update)
     for _ in range(3):  # from here on the objective is not a number anywhere
-        x, state = update(x, state, BOX, jnp.float32(jnp.nan))
+        x, state = update(x, state, bounds, jnp.float32(jnp.nan))
         seen.append((int(state.num_updates), int(state.stop)))
     assert int(states[-1].num_updates) == 3
+    assert states[-1].preconditioner.s.sum() > 0
     assert seen == [(0, RUNNING), (0, NOT_FINITE), (0, NOT_FINITE)]
+    np.testing.assert_array_equal(state.preconditioner.s, 0)
+    np.testing.assert_allclose(state.gamma, 0.05)
     np.testing.assert_array_equal(x, xs[-1])
 
 
@@ -215,10 +235,13 @@ def test_a_stationary_start_has_converged():
 
 def test_pairs_without_curvature_are_left_out():
     """A plane bends nowhere: no pair tells anything, and still the corner is found."""
-    slope = jnp.asarray(RNG.normal(size=N), jnp.float32)
-    xs, states = run(LBFGSB(lambda x: slope @ x), start(), 20)
+    slope = jnp.asarray(RNG.normal(size=(1, 5, 6, 3)), jnp.float32)
+    x0 = start().reshape(slope.shape)
+    solver = LBFGSB(lambda x: jnp.vdot(slope, x), preconditioner=Spectral())
+    xs, states = run(solver, x0, 20, bounds=(jnp.zeros_like(x0), jnp.ones_like(x0)))
     assert states[-1].num_updates == 0
     np.testing.assert_array_equal(states[-1].s_history, 0)
+    np.testing.assert_array_equal(states[-1].preconditioner.y, 0)
     np.testing.assert_array_equal(xs[-1], np.where(slope > 0, 0, 1))
     assert states[-1].stop == CONVERGED
 
