@@ -65,6 +65,8 @@ class SolverOptions:
     """iterations, 0 or more"""
     history_size: int = 10
     """pairs that L-BFGS remembers, 1 or more; each holds two images in memory"""
+    history_dtype: Literal["float32", "bfloat16"] = "float32"
+    """number format of these pairs; bfloat16 halves their memory and converges a little slower at the end"""
     learning_rate: float = 0.02
     """step of adam, in pixel values (0 to 1), above 0"""
     gradients: Literal["shared", "separate", "joint"] = "shared"

@@ -43,9 +43,18 @@ class Solver(NamedTuple):
     step: Callable[[Array, SolverState, tuple], tuple[Array, SolverState]]
 
 
-def lbfgsb(fun: Objective, *, history_size: int, preconditioner: Preconditioner = SPECTRAL) -> Solver:
+def lbfgsb(
+    fun: Objective,
+    *,
+    history_size: int,
+    history_dtype: str = "float32",
+    preconditioner: Preconditioner = SPECTRAL,
+) -> Solver:
     """Bounded L-BFGS; see `jnst.lbfgsb` and `jnst.preconditioner`."""
-    program = LBFGSB(fun, value_and_grad=True, has_aux=True, history_size=history_size, preconditioner=preconditioner)
+    program = LBFGSB(
+        fun, value_and_grad=True, has_aux=True, history_size=history_size,
+        history_dtype=jnp.dtype(history_dtype), preconditioner=preconditioner,
+    )  # fmt: skip
 
     def view(state: Any) -> SolverState:
         return SolverState(state.value, state.aux, state.num_fun_eval, state.error, state.stop, state)
@@ -102,11 +111,15 @@ def stock(fun: Objective, *, history_size: int) -> Solver:
     return Solver(init, step)
 
 
-def make(fun: Objective, optimizer: Optimizer, *, history_size: int, learning_rate: float) -> Solver:
+def make(
+    fun: Objective, optimizer: Optimizer, *, history_size: int, learning_rate: float, history_dtype: str = "float32"
+) -> Solver:
     """The solver of that name."""
     if optimizer == "adam":
         return adam(fun, learning_rate=learning_rate)
-    return (stock if optimizer == "jaxopt" else lbfgsb)(fun, history_size=history_size)
+    if optimizer == "jaxopt":
+        return stock(fun, history_size=history_size)
+    return lbfgsb(fun, history_size=history_size, history_dtype=history_dtype)
 
 
 def _box(x: Array) -> tuple[Array, Array]:

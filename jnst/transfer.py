@@ -107,7 +107,7 @@ def stylize(
     spec = spec_of(config)
     target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
     args = (params, target, loss_weights(config, target))
-    program = _program(spec, config.optimizer, config.history_size, config.learning_rate)
+    program = _program(spec, config.optimizer, config.history_size, config.history_dtype, config.learning_rate)
 
     run, history, seconds, stopped = _iterate(
         program, start_image, args, config.iterations, spec, stop_every=stop_every, callback=callback
@@ -170,14 +170,18 @@ def loss_weights(config: Config, target: objective.Targets) -> LossWeights:
 
 
 @lru_cache
-def _program(spec: Spec, optimizer: solver.Optimizer, history_size: int, learning_rate: float) -> solver.Solver:
+def _program(
+    spec: Spec, optimizer: solver.Optimizer, history_size: int, history_dtype: str, learning_rate: float
+) -> solver.Solver:
     """The solver on the objective; cached, so that equal settings share one compile a shape."""
 
     def fun(x: Array, params: Params, target: objective.Targets, weights: LossWeights) -> Any:
         losses, gradient = objective.value_and_grad(params, x, target, weights, spec=spec)
         return (losses.total[0], losses), gradient
 
-    return solver.make(fun, optimizer, history_size=history_size, learning_rate=learning_rate)
+    return solver.make(
+        fun, optimizer, history_size=history_size, history_dtype=history_dtype, learning_rate=learning_rate
+    )
 
 
 def check_inputs(content: Any, style: Any, config: Config, params: Params) -> None:

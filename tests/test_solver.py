@@ -72,3 +72,10 @@ def test_make_knows_all_names():
         program = solver.make(quadratic, name, history_size=3, learning_rate=0.1)
         _, state = jax.jit(program.step)(START, jax.jit(program.init)(START, ()), ())
         assert state.value < quadratic(START)[0][0]
+
+
+def test_history_has_the_number_format_that_was_chosen():
+    for dtype in ("float32", "bfloat16"):
+        program = solver.make(quadratic, "lbfgsb", history_size=3, learning_rate=0.1, history_dtype=dtype)
+        state = jax.eval_shape(program.init, START, ())
+        assert state.inner.s_history.dtype == state.inner.y_history.dtype == dtype

@@ -54,7 +54,10 @@ def test_history_tells_every_iteration(vgg16: Weights):
     np.testing.assert_allclose(last.loss, 0.05 * last.content_loss + 0.95 * last.style_loss, rtol=1e-5)
 
 
-@pytest.mark.parametrize("settings", [{"optimizer": "adam"}, {"loss": "mse"}, {"loss": "sum"}, {"tv_weight": 10.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"optimizer": "adam"}, {"loss": "mse"}, {"loss": "sum"}, {"tv_weight": 10.0}, {"history_dtype": "bfloat16"}],
+)
 def test_other_settings_descend_too(vgg16: Weights, settings):
     result = stylize(vgg16, dataclasses.replace(SMALL, **settings))
     assert result.loss < 0.95 * result.history[0].loss
