@@ -224,6 +224,30 @@ def test_a_search_without_descent_drops_all_that_was_learnt_before_it_ends_the_r
     np.testing.assert_allclose(state.gamma, 0.05)
     np.testing.assert_array_equal(x, xs[-1])
 
+    dropped = state._replace(stop=jnp.int32(RUNNING))
+    assert np.abs(dropped.s_history).max() > 0  # the rows are still there, and must not be used
+    forgotten = dropped._replace(s_history=0 * dropped.s_history, y_history=0 * dropped.y_history)
+    following = [update(x, s, bounds, jnp.float32(1))[0] for s in (dropped, forgotten)]
+    np.testing.assert_array_equal(*following)
+    assert np.any(following[0] != x)
+
+
+class Coupled(Identity):
+    """Two variables that move against each other."""
+
+    def apply(self, state, v):
+        return jnp.array([[1, -0.99], [-0.99, 1]]) @ v
+
+
+def test_where_the_projection_leaves_no_descent_the_step_goes_down_the_gradient():
+    """The first variable wants to fall and drag the second one up, and has hardly any room."""
+    x = jnp.array([0.001, 0.5])
+    solver = LBFGSB(lambda x: x[0] + 0.5 * x[1], preconditioner=Coupled())
+    box = (jnp.zeros(2), jnp.ones(2))
+    xs, states = run(solver, x, 1, bounds=box)
+    assert xs[1][1] < 0.5
+    assert states[1].num_fun_eval == 2
+
 
 def test_a_stationary_start_has_converged():
     _, states = run(LBFGSB(quadratic), jnp.asarray(np.clip(CENTRE, 0, 1), jnp.float32), 2)
