@@ -3,7 +3,7 @@
 A style loss bends a hundred times more along fine brightness than along coarse colour, and one number for all
 directions follows the stiffest. `Spectral` measures, from the same pairs of steps s and gradient differences y, how
 strongly each band answers: `h_b^2 = sum |s_b|^2 / sum |y_b|^2`. With this gain `h_b y_b` has the size of `s_b`, so that
-the secant equation `H y = s` holds in the mean square of every band. Bands are octaves of spatial frequency times the
+the secant equation `H y = s` holds in the mean square of a band. Bands are octaves of spatial frequency times the
 three decorrelated colour axes of Ohta, Kanade and Sakai ("Color information for region segmentation", 1980).
 
 A preconditioner is three pure functions: `init(x) -> state`, `update(state, s, y) -> state` with s of unit length, and
@@ -15,11 +15,12 @@ from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Complex, Float, Int
 
 OCTAVES = 10  # bands: (0.354, 0.707] cycles a pixel, (0.177, 0.354], ..; the last one goes down to the mean
 DECAY = 0.8  # how much of a pair's weight is left after one more iteration
-FLOOR = 1e-12  # of the whole energy: a band that never moved keeps the gain 1
+FLOOR = 1e-10  # a band with less than this share of the energy is rounding
 COLOUR_AXES = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]]) / np.sqrt([[3], [2], [6]])  # rows: brightness, R-B, G-M
 
 
@@ -65,12 +66,23 @@ class Spectral:
         return BandEnergies(DECAY * state.s + _energies(s), DECAY * state.y + _energies(y))
 
     def apply(self, state: BandEnergies, v: Float[Array, "*n h w 3"]) -> Float[Array, "*n h w 3"]:
-        gains = jnp.sqrt((state.s + FLOOR) / (state.y + FLOOR))
+        gains = _gains(state)
         h, w = v.shape[-3:-1]
         octave = _octave(h, w)
         gain = reduce(jnp.add, [jnp.where(octave == k, gains[k][:, None, None], 0) for k in range(OCTAVES)])
         planes = jnp.fft.irfft2(gain[None] * _spectrum(v), s=(h, w))
         return jnp.einsum("nchw,cr->nhwr", planes, _axes(v)).reshape(v.shape)
+
+
+def _gains(state: BandEnergies) -> Float[Array, "octaves 3"]:
+    """h_b, but never more than that of a coarser octave of the same colour; where no octave has moved, 1.
+
+    Colours hardly bend at the finest scale, because no loss sees them there: with the whole of h_b they fill with
+    grain.
+    """
+    measured = jnp.sqrt(state.s / jnp.maximum(state.y, FLOOR))
+    gains = lax.cummin(jnp.where(state.s > FLOOR, measured, jnp.inf), axis=0, reverse=True)
+    return jnp.where(jnp.isinf(gains), 1, gains)
 
 
 def _axes(v: Array) -> Float[Array, "3 3"]:

@@ -123,7 +123,8 @@ def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                         "problem": name, "size": size, "weights": found.architecture, "solver": candidate,
                         "loss": [curve[min(mark, len(curve)) - 1] for mark in MARKS],
                         "evaluations_an_iteration": (len(curve) - 1) / max(1, outcome.iterations),
-                        "at_bound": outcome.at_bound, "seconds": time.perf_counter() - began, "curve": curve,
+                        "at_bound": outcome.at_bound, "seconds": time.perf_counter() - began,
+                        "curve": [float(f"{value:.4g}") for value in curve],
                     }  # fmt: skip
 
 

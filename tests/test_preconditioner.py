@@ -6,7 +6,7 @@ import pytest
 from jnst.preconditioner import COLOUR_AXES, DECAY, OCTAVES, Identity, Spectral
 
 RNG = np.random.default_rng(0)
-GAINS = RNG.uniform(0.1, 10, (OCTAVES, 3))
+GAINS = np.sort(RNG.uniform(0.1, 10, (OCTAVES, 3)), axis=0)[::-1]  # the finest octave bends most
 
 
 def random_image(*shape):
@@ -44,6 +44,17 @@ def test_gains_are_learnt_from_one_pair_that_answers_band_by_band(shape):
     other = random_image(*shape)
     found = spectral.apply(state, jnp.asarray(slow_filter(other, GAINS), jnp.float32))
     np.testing.assert_allclose(found, other * jnp.linalg.norm(y.ravel()), rtol=1e-3, atol=2e-3)
+
+
+def test_no_octave_gets_more_than_a_coarser_one_of_its_colour():
+    s, other = unit(random_image(1, 32, 24, 3)), random_image(1, 32, 24, 3)
+    bend = np.array([0.01, 1, 2, 0.5, 0.2, *[0.1] * 5])[:, None] * np.ones(3)  # fine grain hardly bends
+    y = slow_filter(s, bend)
+    spectral = Spectral()
+    state = spectral.update(spectral.init(s), s, jnp.asarray(y, jnp.float32))
+    capped = np.array([0.5, 0.5, 0.5, 2, 5, *[10] * 5])[:, None] * np.ones(3)
+    expected = slow_filter(other, capped) * np.linalg.norm(y)
+    np.testing.assert_allclose(spectral.apply(state, other), expected, rtol=1e-3, atol=2e-3)
 
 
 def test_symmetric_positive_definite_and_linear():
