@@ -31,7 +31,6 @@ from jnst.config import Config
 from jnst.preconditioner import Identity
 
 MARKS = (15, 30, 60, 100, 200)
-ACTIVE = 0.002  # a problem whose result has this share of its pixels at a bound has active bounds
 # name: (content, style, settings)
 PROBLEMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tuebingen-starry": ("tubingen.jpg", "starry_night.jpg", {}),
@@ -181,7 +180,7 @@ def against_scipy(table: list[dict[str, Any]], mark: int) -> dict[str, tuple[flo
 def against_jaxopt(table: list[dict[str, Any]]) -> dict[str, tuple[float, int]]:
     """For each solver, geometric mean of 200 over the evaluations it needs for jaxopt's loss at 200; of how many."""
     anchors = {key(row): row["loss"][-1] for row in table if row["solver"] == "jaxopt"}
-    active = {key(row) for row in table if row["solver"] == "lbfgsb" and row["at_bound"] >= ACTIVE}
+    active = {key(row) for row in table if row["solver"] == "lbfgsb" and row["at_bound"] > 0}
     ratios: dict[str, list[float]] = {}
     for row in table:
         if key(row) in anchors and key(row) in active:
