@@ -160,7 +160,7 @@ class LBFGSB(base.IterativeSolver):
         g = ravel_pytree(state.grad)[0]
         direction = self._direction(problem, x, g / state.scale, state)
         trial = self._line_search(problem, x, g, direction, state)
-        accepted = (state.stop == RUNNING) & _armijo(trial, state.value, jnp.vdot(g, direction))
+        accepted = (state.stop == RUNNING) & _armijo(trial, state.value, _dot(g, direction))
         return self._next(problem, x, g, trial, accepted & jnp.any(trial.x != x), state)
 
     def _direction(self, problem: _Problem, x: Array, g: Array, state: LBFGSBState) -> Float[Array, " pixels"]:
@@ -179,30 +179,30 @@ class LBFGSB(base.IterativeSolver):
         def newest_first(age: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             q, alpha, rho = carry
             s, y = pair(age)
-            sy, yy = jnp.vdot(s, y), jnp.vdot(y, y)
+            sy, yy = _dot(s, y), _dot(y, y)
             useful = (age < state.num_updates) & (sy > CURVATURE * jnp.sqrt(yy))
             rho_k = jnp.where(useful, 1 / sy, 0)
-            alpha_k = rho_k * jnp.vdot(s, q)
+            alpha_k = rho_k * _dot(s, q)
             return q - alpha_k * y, alpha.at[age].set(alpha_k), rho.at[age].set(rho_k)
 
         def oldest_first(k: Array, r: Array) -> Array:
             age = m - 1 - k
             s, y = pair(age)
-            return r + jnp.where(free, s, 0) * (alpha[age] - rho[age] * jnp.vdot(y, r))
+            return r + jnp.where(free, s, 0) * (alpha[age] - rho[age] * _dot(y, r))
 
         none = jnp.zeros(m, x.dtype)
         q, alpha, rho = lax.fori_loop(0, m, newest_first, (jnp.where(free, g, 0), none, none))
         r = jnp.where(free, state.gamma * self._precondition(problem, state.preconditioner, q), 0)
         r = lax.fori_loop(0, m, oldest_first, r)
         direction, steepest = (jnp.clip(x - step, lower, upper) - x for step in (r, state.gamma * g))
-        return jnp.where(jnp.isfinite(direction).all() & (jnp.vdot(direction, g) < 0), direction, steepest)
+        return jnp.where(jnp.isfinite(direction).all() & (_dot(direction, g) < 0), direction, steepest)
 
     def _precondition(self, problem: _Problem, shape: Any, v: Array) -> Array:
         return ravel_pytree(self.preconditioner.apply(shape, problem.unravel(v)))[0]
 
     def _line_search(self, problem: _Problem, x: Array, g: Array, direction: Array, state: LBFGSBState) -> _Trial:
         """From the full step down (Nocedal and Wright, algorithm 3.1); a value that is not finite shortens by ten."""
-        slope = jnp.vdot(g, direction)
+        slope = _dot(g, direction)
 
         def more(trial: _Trial) -> Array:
             unfinished = ~_armijo(trial, state.value, slope)
@@ -236,7 +236,7 @@ class LBFGSB(base.IterativeSolver):
         s, y = new_x - x, (new_g - g) / state.scale
         length = jnp.linalg.norm(s)
         s, y = s / length, y / length
-        sy, yy = jnp.vdot(s, y), jnp.vdot(y, y)
+        sy, yy = _dot(s, y), _dot(y, y)
         useful = accepted & (sy > CURVATURE * jnp.sqrt(yy)) & jnp.isfinite(yy)
         row = state.num_updates % self.history_size
         s_history, y_history = (
@@ -254,7 +254,7 @@ class LBFGSB(base.IterativeSolver):
         shape = jax.tree.map(partial(jnp.where, useful), shape, state.preconditioner)
         # A full step along which nothing bends tells that the next one may be longer.
         longer = accepted & ~useful & (trial.stepsize == 1)
-        gamma = sy / jnp.vdot(y, self._precondition(problem, shape, y))
+        gamma = sy / _dot(y, self._precondition(problem, shape, y))
         gamma = jnp.where(useful, gamma, jnp.where(longer, 2 * state.gamma, state.gamma))
         fresh = self.preconditioner.init(unravel(x))
         new_state = LBFGSBState(
@@ -293,6 +293,11 @@ def _ravel_bounds(bounds: Any, x: Array) -> tuple[Array, Array]:
     if bounds is None:
         return jnp.full_like(x, -jnp.inf), jnp.full_like(x, jnp.inf)
     return ravel_pytree(bounds[0])[0].astype(x.dtype), ravel_pytree(bounds[1])[0].astype(x.dtype)
+
+
+def _dot(a: Array, b: Array) -> Float[Array, ""]:
+    """In full float32: accelerators multiply in less by themselves."""
+    return jnp.vdot(a, b, precision=lax.Precision.HIGHEST)
 
 
 def _projected_gradient(x: Array, g: Array, lower: Array, upper: Array) -> Float[Array, ""]:

@@ -10,7 +10,7 @@ A preconditioner is three pure functions: `init(x) -> state`, `update(state, s, 
 `apply(state, v)`, which is linear in v, symmetric and positive definite.
 """
 
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ OCTAVES = 10  # bands: (0.354, 0.707] cycles a pixel, (0.177, 0.354], ..; the la
 DECAY = 0.8  # how much of a pair's weight is left after one more iteration
 FLOOR = 1e-10  # a band with less than this share of the energy is rounding
 COLOUR_AXES = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]]) / np.sqrt([[3], [2], [6]])  # rows: brightness, R-B, G-M
+_einsum = partial(jnp.einsum, precision=lax.Precision.HIGHEST)  # accelerators multiply in less by themselves
 
 
 class Preconditioner(Protocol):
@@ -71,7 +72,7 @@ class Spectral:
         octave = _octave(h, w)
         gain = reduce(jnp.add, [jnp.where(octave == k, gains[k][:, None, None], 0) for k in range(OCTAVES)])
         planes = jnp.fft.irfft2(gain[None] * _spectrum(v), s=(h, w))
-        return jnp.einsum("nchw,cr->nhwr", planes, _axes(v)).reshape(v.shape)
+        return _einsum("nchw,cr->nhwr", planes, _axes(v)).reshape(v.shape)
 
 
 def _gains(state: BandEnergies) -> Float[Array, "octaves 3"]:
@@ -91,7 +92,7 @@ def _axes(v: Array) -> Float[Array, "3 3"]:
 
 def _spectrum(v: Float[Array, "*n h w 3"]) -> Complex[Array, "images 3 h half"]:
     """Half of the Fourier plane of each colour axis."""
-    return jnp.fft.rfft2(jnp.einsum("nhwr,cr->nchw", v.reshape(-1, *v.shape[-3:]), _axes(v)))
+    return jnp.fft.rfft2(_einsum("nhwr,cr->nchw", v.reshape(-1, *v.shape[-3:]), _axes(v)))
 
 
 def _octave(h: int, w: int) -> Int[Array, "1 h half"]:
