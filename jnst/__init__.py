@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from jnst.weights import Weights as Weights
 
 _HOME = {"Config": "config", "InputError": "errors", "Result": "transfer", "Weights": "weights", "stylize": "transfer"}
-_MODULES = ("architecture", "formats", "image", "lbfgsb", "losses", "minimize", "objective", "solver", "vgg")
+_MODULES = (
+    "architecture",
+    "formats",
+    "image",
+    "lbfgsb",
+    "losses",
+    "minimize",
+    "objective",
+    "preconditioner",
+    "solver",
+    "vgg",
+)
 
 __all__ = ["Config", "InputError", "Result", "Weights", "stylize"]
 

@@ -18,6 +18,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Complex, Float, Int
 
+from jnst.errors import InputError
+
 OCTAVES = 10  # bands: (0.354, 0.707] cycles a pixel, (0.177, 0.354], ..; the last one goes down to the mean
 DECAY = 0.8  # how much of a pair's weight is left after one more iteration
 FLOOR = 1e-10  # a band with less than this share of the energy is rounding
@@ -58,7 +60,11 @@ class BandEnergies(NamedTuple):
 class Spectral:
     """For RGB images, (..., h, w, 3): one gain an octave and colour axis."""
 
-    def init(self, x: Float[Array, "*n h w 3"]) -> BandEnergies:
+    def init(self, x: Any) -> BandEnergies:
+        """Nothing known. Raises InputError where x is not one array of that shape."""
+        shape = getattr(x, "shape", None)
+        if shape is None or len(shape) < 3 or shape[-1] != 3:
+            raise InputError(f"the spectral preconditioner needs RGB images (..., h, w, 3), got {shape or type(x)}")
         none = jnp.zeros((OCTAVES, 3), x.dtype)
         return BandEnergies(none, none)
 

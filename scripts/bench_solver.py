@@ -28,6 +28,7 @@ from solver_rivals import Outcome, scipys, torchs, two_loop
 
 from jnst import image, minimize, objective, report, solver, transfer, weights
 from jnst.config import Config
+from jnst.errors import InputError
 from jnst.preconditioner import Identity
 
 MARKS = (15, 30, 60, 100, 200)
@@ -243,7 +244,10 @@ def main() -> None:
 
     about = {"machine": platform.machine(), "device": jax.devices()[0].device_kind, "versions": report.versions()}
     print(json.dumps(about), "\n")
-    table = print_overheads(options) if options.overhead else print_losses(options)
+    try:
+        table = print_overheads(options) if options.overhead else print_losses(options)
+    except InputError as error:
+        parser.error(str(error))
     if options.output:
         options.output.write_text(json.dumps({**about, "rows": table}))
 

@@ -270,9 +270,12 @@ def test_pairs_without_curvature_are_left_out():
     assert states[-1].stop == CONVERGED
 
 
-def test_stop_and_go_on_is_bit_for_bit_the_same():
-    solver = LBFGSB(valley)
-    x0 = jnp.linspace(0.2, 0.8, 20, dtype=jnp.float32)
+@pytest.mark.parametrize(
+    ("solver", "shape"),
+    [(LBFGSB(valley), (20,)), (LBFGSB(bends_by_frequency, preconditioner=Spectral()), (1, 16, 16, 3))],
+)
+def test_stop_and_go_on_is_bit_for_bit_the_same(solver, shape):
+    x0 = jnp.asarray(np.random.default_rng(4).uniform(0.2, 0.8, shape), jnp.float32)
     xs, states = run(solver, x0, 15, bounds=None)
     leaves, tree = jax.tree.flatten(jax.device_get((xs[6], states[6])))
     x, state = jax.tree.unflatten(tree, [jnp.asarray(leaf) for leaf in leaves])
@@ -282,18 +285,22 @@ def test_stop_and_go_on_is_bit_for_bit_the_same():
     jax.tree.map(np.testing.assert_array_equal, (x, state), (xs[15], states[15]))
 
 
-def test_vmap_of_three_equals_three_single_runs():
-    solver = LBFGSB(quadratic)
-    x0 = jnp.asarray(RNG.uniform(size=(3, N)), jnp.float32)
-    x0 = x0.at[1].set(jnp.asarray(np.clip(CENTRE, 0, 1), jnp.float32))  # one that is done at once, or nearly
+@pytest.mark.parametrize("preconditioner", [Identity(), Spectral()])
+def test_vmap_of_three_equals_three_single_runs(preconditioner):
+    shape = (1, 5, 6, 3)
+    solver = LBFGSB(lambda x, scale: quadratic(x.ravel(), scale), preconditioner=preconditioner)
+    bounds = (jnp.zeros(shape), jnp.ones(shape))
+    x0 = jnp.asarray(np.random.default_rng(5).uniform(size=(3, *shape)), jnp.float32)
+    done = np.clip(CENTRE, 0, 1).reshape(shape)
+    x0 = x0.at[1].set(jnp.asarray(done, jnp.float32))  # one that is done at once, or nearly
     scales = jnp.array([1.0, 1.0, 1e6])
-    state = jax.vmap(lambda x, scale: solver.init_state(x, BOX, scale))(x0, scales)
-    update = jax.jit(jax.vmap(lambda x, state, scale: solver.update(x, state, BOX, scale)))
+    state = jax.vmap(lambda x, scale: solver.init_state(x, bounds, scale))(x0, scales)
+    update = jax.jit(jax.vmap(lambda x, state, scale: solver.update(x, state, bounds, scale)))
     x = x0
     for _ in range(10):
         x, state = update(x, state, scales)
     for k in range(3):
-        xs, states = run(solver, x0[k], 10, scales[k])
+        xs, states = run(solver, x0[k], 10, scales[k], bounds=bounds)
         np.testing.assert_allclose(x[k], xs[-1], atol=1e-4)
         np.testing.assert_allclose(state.value[k], states[-1].value, rtol=1e-4)
 

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jnst import InputError
 from jnst.preconditioner import COLOUR_AXES, DECAY, OCTAVES, Identity, Spectral
 
 RNG = np.random.default_rng(0)
@@ -104,6 +105,12 @@ def test_vmap_equals_one_by_one():
     for k in range(3):
         state = spectral.update(spectral.init(s[k]), s[k], y[k])
         np.testing.assert_allclose(found[k], spectral.apply(state, y[k]), atol=1e-4)
+
+
+@pytest.mark.parametrize("x", [np.zeros(7), np.zeros((1, 8, 8, 4)), {"a": np.zeros((8, 8, 3))}])
+def test_what_is_not_rgb_images_is_refused(x):
+    with pytest.raises(InputError, match=r"needs RGB images \(..., h, w, 3\), got"):
+        Spectral().init(x)
 
 
 def test_identity_takes_any_pytree():
