@@ -66,7 +66,7 @@ def scipys(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcom
 
 def torchs(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcome:
     """PyTorch's LBFGS(lr=1), m = 10, clamping before each evaluation: the way of the 2017 study."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]  # not a dependency: pip install torch==2.13.0
 
     value_and_grad = _Recorder(fun, x, args, evaluations)
     point = torch.tensor(value_and_grad.start, requires_grad=True)
