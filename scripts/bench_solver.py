@@ -107,11 +107,16 @@ SOLVERS: dict[str, Callable[..., Outcome]] = {
 }  # fmt: skip
 
 
-def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One row a weight file, size, problem and solver, as they are found."""
+def networks(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """Name and parameters of each weight file."""
     for file in options.weights or [weights.bundled_vgg16()]:
         found = weights.load(Path(str(file)))
-        params = jax.device_put(found.params)
+        yield found.architecture, jax.device_put(found.params)
+
+
+def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One row a weight file, size, problem and solver, as they are found."""
+    for architecture, params in networks(options):
         for size in options.sizes:
             for name in options.problems:
                 fun, x, args = problem(name, options.images, size, params)
@@ -120,7 +125,7 @@ def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     outcome = SOLVERS[candidate](fun, x, args, max(MARKS))
                     curve = outcome.curve
                     yield {
-                        "problem": name, "size": size, "weights": found.architecture, "solver": candidate,
+                        "problem": name, "size": size, "weights": architecture, "solver": candidate,
                         "loss": [curve[min(mark, len(curve)) - 1] for mark in MARKS],
                         "evaluations_an_iteration": (len(curve) - 1) / max(1, outcome.iterations),
                         "at_bound": outcome.at_bound, "seconds": time.perf_counter() - began,
@@ -130,12 +135,10 @@ def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def overheads(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Seconds of an iteration of each of jnst's solvers on a quadratic that costs nothing, and of an evaluation."""
-    for file in options.weights or [weights.bundled_vgg16()]:
-        found = weights.load(Path(str(file)))
-        params = jax.device_put(found.params)
+    for architecture, params in networks(options):
         for size in options.overhead:
             fun, x, args = problem("tuebingen-starry", options.images, size, params)
-            evaluation = seconds(minimize.advance, solver.adam(fun, learning_rate=0.02), x, args, 3)
+            evaluation = seconds(solver.adam(fun, learning_rate=0.02), x, args, 3)
             centre = jax.random.uniform(jax.random.key(0), x.shape, minval=-0.2, maxval=1.2)
             bend = 10 ** jax.random.uniform(jax.random.key(1), x.shape, minval=-4, maxval=4)
 
@@ -143,21 +146,21 @@ def overheads(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 return (0.5 * jnp.sum(bend * (x - centre) ** 2), None), bend * (x - centre)
 
             for name in ("lbfgsb", "identity", "jaxopt"):
-                iteration = seconds(minimize.advance, program(quadratic, name), x, (centre, bend), 8)
+                iteration = seconds(program(quadratic, name), x, (centre, bend), 8)
                 yield {
-                    "size": f"{x.shape[2]}x{x.shape[1]}", "weights": found.architecture, "solver": name,
+                    "size": f"{x.shape[2]}x{x.shape[1]}", "weights": architecture, "solver": name,
                     "evaluation": evaluation, "beyond": iteration,
                 }  # fmt: skip
 
 
-def seconds(advance: Callable, chosen: solver.Solver, x: jax.Array, args: tuple, count: int) -> float:
+def seconds(chosen: solver.Solver, x: jax.Array, args: tuple, count: int) -> float:
     """Median over five chunks of the seconds of an iteration, inside the loop that `stylize` runs; history full."""
-    run, _ = advance(chosen, minimize.start(chosen, x, args), args, jnp.int32(12))
+    run, _ = minimize.advance(chosen, minimize.start(chosen, x, args), args, jnp.int32(12))
     times = []
     for _ in range(5):
         before = int(run.iteration)
         began = time.perf_counter()
-        run, _ = advance(chosen, run, args, jnp.int32(count))
+        run, _ = minimize.advance(chosen, run, args, jnp.int32(count))
         jax.block_until_ready(run.x)
         times.append((time.perf_counter() - began) / max(1, int(run.iteration) - before))
     return statistics.median(times)
