@@ -2,15 +2,19 @@
 
 python scripts/bench_solver.py ../shared/images --sizes 128 --output solver.json
 python scripts/bench_solver.py ../shared/images --problems line-art noise --weights vgg19.h5 --solvers scipy lbfgsb
+python scripts/bench_solver.py ../shared/images --solvers scipy lbfgsb --seeds 0 1 2
 python scripts/bench_solver.py ../shared/images --overhead 512 1024 --weights vgg19.h5
 
 Prints one row for each problem, size and solver; then for 60 and 200 evaluations the ratio of each solver's loss to
 SciPy's (geometric mean and worst), and how many times fewer evaluations than `jaxopt` each one needs to reach its loss
 at 200, over the problems that end with pixels at a bound. `identity` is jnst's solver without its preconditioner.
+The loss has many valleys, and a start that differs by less than a pixel's rounding may end in another one: seeds other
+than 0 move the start that little, so that a solver's share in a difference can be told from chance.
 With --overhead: what an iteration costs beyond its evaluations, on an objective that costs nothing.
 """
 
 import argparse
+import itertools
 import json
 import math
 import platform
@@ -32,6 +36,7 @@ from jnst.errors import InputError
 from jnst.preconditioner import Identity
 
 MARKS = (15, 30, 60, 100, 200)
+NUDGE = 0.002  # half a step of an 8-bit pixel
 # name: (content, style, settings)
 PROBLEMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tuebingen-starry": ("tubingen.jpg", "starry_night.jpg", {}),
@@ -56,8 +61,8 @@ def line_art(size: int) -> np.ndarray:
     return pixels[None]
 
 
-def problem(name: str, folder: Path, size: int, params: Any) -> tuple[Callable, jax.Array, tuple]:
-    """Objective (losses and gradient of x), start image, arguments."""
+def problem(name: str, folder: Path, size: int, params: Any, *, seed: int = 0) -> tuple[Callable, jax.Array, tuple]:
+    """Objective (losses and gradient of x), start image, arguments; a seed but 0 moves the start a little."""
     content_file, style_file, settings = PROBLEMS[name]
     config = Config(**settings)
     content = image.load(folder / content_file, image_size=size) if content_file else line_art(size)
@@ -70,10 +75,9 @@ def problem(name: str, folder: Path, size: int, params: Any) -> tuple[Callable, 
         losses, gradient = objective.value_and_grad(params, x, target, loss_weights, spec=spec)
         return (losses.total[0], None), gradient
 
-    start = content
-    if config.init == "noise":
-        start = jnp.clip(0.5 + 0.1 * jax.random.normal(jax.random.key(0), content.shape), 0, 1)
-    return fun, jnp.asarray(start), args
+    noise = jax.random.normal(jax.random.key(seed), content.shape)
+    start = 0.5 + 0.1 * noise if config.init == "noise" else content + (NUDGE * noise if seed else 0)
+    return fun, jnp.clip(start, 0, 1), args
 
 
 def program(fun: Callable, name: str) -> solver.Solver:
@@ -118,14 +122,14 @@ def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One row a weight file, size, problem and solver, as they are found."""
     for architecture, params in networks(options):
         for size in options.sizes:
-            for name in options.problems:
-                fun, x, args = problem(name, options.images, size, params)
+            for name, seed in itertools.product(options.problems, options.seeds):
+                fun, x, args = problem(name, options.images, size, params, seed=seed)
                 for candidate in options.solvers:
                     began = time.perf_counter()
                     outcome = SOLVERS[candidate](fun, x, args, max(MARKS))
                     curve = outcome.curve
                     yield {
-                        "problem": name, "size": size, "weights": architecture, "solver": candidate,
+                        "problem": name, "seed": seed, "size": size, "weights": architecture, "solver": candidate,
                         "loss": [curve[min(mark, len(curve)) - 1] for mark in MARKS],
                         "evaluations_an_iteration": (len(curve) - 1) / max(1, outcome.iterations),
                         "at_bound": outcome.at_bound, "seconds": time.perf_counter() - began,
@@ -167,7 +171,7 @@ def seconds(chosen: solver.Solver, x: jax.Array, args: tuple, count: int) -> flo
 
 
 def key(row: dict[str, Any]) -> tuple:
-    return row["problem"], row["size"], row["weights"]
+    return row["problem"], row["seed"], row["size"], row["weights"]
 
 
 def against_scipy(table: list[dict[str, Any]], mark: int) -> dict[str, tuple[float, float]]:
@@ -200,14 +204,14 @@ def _log(ratio: float) -> float:
 def print_losses(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The first three tables, row by row as they are found."""
     marks = " | ".join(f"loss at {mark}" for mark in MARKS)
-    print(f"| problem | size | weights | solver | {marks} | evaluations an iteration | at a bound |")
-    print("| --- |" + " --- |" * (len(MARKS) + 5))
+    print(f"| problem | seed | size | weights | solver | {marks} | evaluations an iteration | at a bound |")
+    print("| --- |" + " --- |" * (len(MARKS) + 6))
     table = []
     for row in rows(options):
         table.append(row)
         values = " | ".join(f"{value:.4f}" for value in row["loss"])
         print(
-            f"| {row['problem']} | {row['size']} | {row['weights']} | {row['solver']} | {values} | "
+            f"| {row['problem']} | {row['seed']} | {row['size']} | {row['weights']} | {row['solver']} | {values} | "
             f"{row['evaluations_an_iteration']:.2f} | {100 * row['at_bound']:.1f} % |",
             flush=True,
         )
@@ -240,6 +244,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=list(SOLVERS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="starts, see above")
     parser.add_argument("--weights", type=Path, nargs="+", help="weight files; without, the bundled VGG-16")
     parser.add_argument("--overhead", type=int, nargs="+", help="measure this instead, at these sizes")
     parser.add_argument("--output", type=Path, help="write everything as JSON")
