@@ -101,7 +101,7 @@ class LBFGSB(base.IterativeSolver):
     maxiter: int = 500
     tol: float = 0.0
     history_size: int = 10
-    first_step: float = 0.05
+    first_step: float = 0.1
     maxls: int = 20
     preconditioner: Preconditioner = Identity()  # noqa: RUF009
     history_dtype: Any = None

@@ -114,7 +114,7 @@ def test_iterates_are_those_of_a_slow_twin(preconditioner):
             return np.stack(columns, 1)
 
         gradient = CURVATURE * (x - CENTRE)
-        gamma = 0.05 / np.mean(np.abs(gradient))
+        gamma = 0.1 / np.mean(np.abs(gradient))
         for k in range(6):
             assert states[k + 1].stepsize == 1, "choose another problem: the twin has no line search"
             free = ~(((x <= 0) & (gradient > 0)) | ((x >= 1) & (gradient < 0)))
@@ -221,7 +221,7 @@ def test_a_search_without_descent_drops_all_that_was_learnt_before_it_ends_the_r
     assert states[-1].preconditioner.s.sum() > 0
     assert seen == [(0, RUNNING), (0, NOT_FINITE), (0, NOT_FINITE)]
     np.testing.assert_array_equal(state.preconditioner.s, 0)
-    np.testing.assert_allclose(state.gamma, 0.05)
+    np.testing.assert_allclose(state.gamma, 0.1)
     np.testing.assert_array_equal(x, xs[-1])
 
     dropped = state._replace(stop=jnp.int32(RUNNING))
