@@ -17,7 +17,7 @@ from jnst.architecture import MIN_SIDE, check_layers
 from jnst.config import DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
 from jnst.objective import Losses, LossWeights, Spec
-from jnst.vgg import Params, architecture_of
+from jnst.vgg import Params, architecture_of, prepare
 from jnst.weights import Weights
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
@@ -103,14 +103,14 @@ def stylize(
     check_inputs(content, style, config, params)
     start_image = jnp.asarray(_start(content, style, config, init), jnp.float32)
 
-    params = jax.device_put(params)
     spec = spec_of(config)
+    params = jax.device_put(params)
     target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
-    args = (params, target, loss_weights(config, target))
+    args = (target, loss_weights(config, target))
     program = _program(spec, config.optimizer, config.history_size, config.history_dtype, config.learning_rate)
 
     run, history, seconds, stopped = _iterate(
-        program, start_image, args, config.iterations, spec, stop_every=stop_every, callback=callback
+        program, start_image, params, args, config.iterations, spec, stop_every=stop_every, callback=callback
     )
     status = int(run.state.stop)
     return Result(
@@ -128,6 +128,7 @@ def stylize(
 def _iterate(
     program: solver.Solver,
     start_image: Array,
+    params: Params,
     args: tuple,
     iterations: int,
     spec: Spec,
@@ -137,8 +138,9 @@ def _iterate(
 ) -> tuple[minimize.Run, list[Iteration], float, bool]:
     """Chunks of about CHUNK_SECONDS until the run ends; the run, its history, seconds, and whether it was stopped."""
     began = time.perf_counter()
-    run = minimize.start(program, start_image, args)
+    run = minimize.start(program, start_image, (params, *args))
     history = [_iteration(0, 1, 0.0, jax.device_get(run.state.aux), spec)]
+    args = (prepare(params, spec.layers), *args)  # what runs once stays plain, because that compiles faster
     run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
     stopped, count, done = False, 1, 0
     while done < iterations and not stopped and int(run.state.stop) == minimize.RUNNING:

@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from solver_rivals import Outcome, scipys, torchs, two_loop
 
-from jnst import image, minimize, objective, report, solver, transfer, weights
+from jnst import image, minimize, objective, report, solver, transfer, vgg, weights
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.preconditioner import Identity
@@ -115,7 +115,7 @@ def networks(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Name and parameters of each weight file."""
     for file in options.weights or [weights.bundled_vgg16()]:
         found = weights.load(Path(str(file)))
-        yield found.architecture, jax.device_put(found.params)
+        yield found.architecture, vgg.prepare(jax.device_put(found.params), objective.Spec().layers)
 
 
 def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:

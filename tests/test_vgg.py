@@ -55,6 +55,29 @@ def test_the_image_gradient_of_conv3x3_is_an_ordinary_convolution():
     assert layouts(vgg.conv3x3) == ["[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"]
 
 
+@partial(jax.jit, static_argnames="layers")
+def maps_and_gradient(params, image, layers):
+    maps, pull = jax.vjp(lambda x: vgg.features(params, x, layers), image)
+    return maps, pull(jax.tree.map(jnp.ones_like, maps))[0]
+
+
+def test_the_prepared_network_is_the_same_network(random_vgg19):
+    """On the CPU its wide layers go through Winograd's convolution: other sums, equal values and image gradients."""
+    layers = ("conv1_1", "conv4_2", "conv5_1")
+    prepared = vgg.prepare(random_vgg19, layers)
+    wide = [name for name in prepared if "winograd" in prepared[name]]
+    expected = [name for name in layer_names("vgg19")[3 : layer_names("vgg19").index("conv5_1") + 1]]
+    assert wide == (expected if jax.default_backend() == "cpu" else [])
+    image = picture(48, 37)
+    results = []
+    for params in (random_vgg19, prepared):
+        results.append(maps_and_gradient(params, image, layers))
+    (maps, gradient), (same_maps, same_gradient) = results
+    for name in layers:
+        np.testing.assert_allclose(same_maps[name], maps[name], rtol=1e-3, atol=1e-5 * np.abs(maps[name]).max())
+    assert np.linalg.norm(same_gradient - gradient) < 1e-2 * np.linalg.norm(gradient)  # a few ReLUs may switch
+
+
 @pytest.mark.parametrize(("ours", "plain"), [(vgg.max_pool, plain_max_pool), (vgg.average_pool, plain_average_pool)])
 @pytest.mark.parametrize("shape", [(2, 8, 6, 3), (1, 7, 9, 3), (1, 2, 3, 3)])
 def test_pooling_has_the_values_and_gradients_of_jax(ours, plain, shape):
