@@ -125,10 +125,11 @@ class Trace:
         for row in rows:
             self._line({"record": "iteration", **asdict(row)})
 
-    def footer(self, result: Result, output: Path) -> None:
-        """How the run ended."""
+    def footer(self, result: Result, output: Path, laps: dict[str, float]) -> None:
+        """How the run ended, and where the seconds of the whole job went."""
         fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}
-        self._line({"record": "footer", "output": str(output), **fields, "peak_memory": peak_memory()})
+        more = {"laps": laps, "peak_memory": peak_memory()}
+        self._line({"record": "footer", "output": str(output), **fields, **more})
 
     def close(self) -> None:
         """Also after a failure: the lines so far are on disk."""

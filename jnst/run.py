@@ -9,9 +9,11 @@ be used is said in one line before anything is computed or written. JAX is impor
 import contextlib
 import io
 import json
+import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -60,6 +62,14 @@ class WeightOptions:
 
 
 @dataclass(frozen=True)
+class MachineOptions:
+    """What is kept on this machine."""
+
+    no_compilation_cache: bool = False
+    """compile anew instead of keeping compiled programs in the user's cache directory"""
+
+
+@dataclass(frozen=True)
 class ReportOptions:
     """What is told meanwhile."""
 
@@ -84,6 +94,7 @@ class Options:
     layer: LayerOptions = field(default_factory=LayerOptions)
     solver: SolverOptions = field(default_factory=SolverOptions)
     weight: WeightOptions = field(default_factory=WeightOptions)
+    machine: MachineOptions = field(default_factory=MachineOptions)
     report: ReportOptions = field(default_factory=ReportOptions)
 
 
@@ -117,6 +128,20 @@ def _unbox(text: str) -> str:
             break
         message.append(line)
     return " ".join(message).rstrip(".") + "; see --help"
+
+
+class Laps:
+    """Where the seconds of a job go."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def __call__(self, name: str, **parts: float) -> None:
+        """What has gone by since the last call belongs to `name`, except for the parts that are named themselves."""
+        now = time.perf_counter()
+        self.seconds |= {**parts, name: now - self.last - sum(parts.values())}
+        self.last = now
 
 
 def config_of(options: Options) -> Config:
@@ -170,16 +195,22 @@ def job(options: Options) -> int:
     Raises:
         InputError: something given cannot be used.
     """
+    lap = Laps()
     config = config_of(options)
     check(options, config)
     content = image.load(options.content, image_size=options.file.image_size)
     size = (content.shape[2], content.shape[1])
     style = image.load(options.style, image_size=max(size))  # strokes keep their size relative to the picture
     init = None if config.init in ("content", "style", "noise") else image.load(config.init, size=size)
+    lap("images")
+
+    from jnst import compilation, report  # import JAX
+
+    if not options.machine.no_compilation_cache:
+        compilation.keep_compiled()
+    lap("import")
     weights = find_weights(options)
-
-    from jnst import report  # imports JAX
-
+    lap("weights")
     output = output_of(options)
     about = {"content": options.content.name, "style": options.style.name, "image_size": size,
              "settings": asdict(config), "weights": weights.record()}  # fmt: skip
@@ -187,8 +218,10 @@ def job(options: Options) -> int:
     try:
         trace.header(**about)
         result, interrupted = paint(options, config, (content, style, init), weights, trace)
+        lap("iterations", compile=result.compile_seconds)
         image.save(result.image, output, description=json.dumps({"jnst": report.versions().get("jnst"), **about}))
-        trace.footer(result, output)
+        lap("write")
+        trace.footer(result, output, lap.seconds)
     finally:
         trace.close()
     return conclude(result, output, interrupted=interrupted, quiet=options.report.quiet)
@@ -280,6 +313,7 @@ def stop_on_interrupt() -> Iterator[list[int]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one job; the exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own remarks; its errors come as exceptions all the same
     try:
         return job(parse(arguments))
     except InputError as error:

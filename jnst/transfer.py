@@ -58,7 +58,8 @@ class Result:
     """The best image that the run has seen, and how it was found.
 
     `stop_reason`: `max_iterations`, `converged`, `line_search`, `not_finite`, or `stopped` (by the callback).
-    `weights` is the record of the weights where `stylize` was given `Weights`.
+    `seconds` are those of the run, `compile_seconds` of them before its first iteration; `weights` is the record of the
+    weights where `stylize` was given `Weights`.
     """
 
     image: np.ndarray
@@ -66,6 +67,7 @@ class Result:
     iterations: int
     evaluations: int
     seconds: float
+    compile_seconds: float
     stop_reason: str
     history: list[Iteration]
     weights: dict[str, str] | None
@@ -101,47 +103,54 @@ def stylize(
     record = params.record() if isinstance(params, Weights) else None
     params = params.params if isinstance(params, Weights) else params
     check_inputs(content, style, config, params)
+    began = time.perf_counter()
     start_image = jnp.asarray(_start(content, style, config, init), jnp.float32)
-
-    spec = spec_of(config)
-    params = jax.device_put(params)
-    target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
-    args = (target, loss_weights(config, target))
-    program = _program(spec, config.optimizer, config.history_size, config.history_dtype, config.learning_rate)
-
-    run, history, seconds, stopped = _iterate(
-        program, start_image, params, args, config.iterations, spec, stop_every=stop_every, callback=callback
+    program = _program(
+        spec_of(config), config.optimizer, config.history_size, config.history_dtype, config.learning_rate
     )
+    run, args = _begin(program, jax.device_put(params), content, style, start_image, config)
+    compiled = time.perf_counter()
+    run, history, stopped = _iterate(program, run, args, config, began=began, stop_every=stop_every, callback=callback)
     status = int(run.state.stop)
     return Result(
         image=np.array(run.best_x),
         loss=float(run.best.value),
         iterations=int(run.iteration),
         evaluations=int(run.state.evaluations),
-        seconds=seconds,
+        seconds=time.perf_counter() - began,
+        compile_seconds=compiled - began,
         stop_reason="stopped" if stopped and status == minimize.RUNNING else minimize.STOP_REASONS[status],
         history=history,
         weights=record,
     )
 
 
-def _iterate(
-    program: solver.Solver,
-    start_image: Array,
-    params: Params,
-    args: tuple,
-    iterations: int,
-    spec: Spec,
-    *,
-    stop_every: int,
-    callback: Callback,
-) -> tuple[minimize.Run, list[Iteration], float, bool]:
-    """Chunks of about CHUNK_SECONDS until the run ends; the run, its history, seconds, and whether it was stopped."""
-    began = time.perf_counter()
+def _begin(
+    program: solver.Solver, params: Params, content: Image, style: StyleImage, start_image: Array, config: Config
+) -> tuple[minimize.Run, tuple]:
+    """The run at its start and the objective's arguments, all programs compiled."""
+    spec = spec_of(config)
+    target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
+    args = (target, loss_weights(config, target))
     run = minimize.start(program, start_image, (params, *args))
-    history = [_iteration(0, 1, 0.0, jax.device_get(run.state.aux), spec)]
     args = (prepare(params, spec.layers), *args)  # what runs once stays plain, because that compiles faster
     run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
+    return jax.block_until_ready(run), args
+
+
+def _iterate(
+    program: solver.Solver,
+    run: minimize.Run,
+    args: tuple,
+    config: Config,
+    *,
+    began: float,
+    stop_every: int,
+    callback: Callback,
+) -> tuple[minimize.Run, list[Iteration], bool]:
+    """Chunks of about CHUNK_SECONDS until the run ends; the run, its history, and whether it was stopped."""
+    spec, iterations = spec_of(config), config.iterations
+    history = [_iteration(0, 1, time.perf_counter() - began, jax.device_get(run.state.aux), spec)]
     stopped, count, done = False, 1, 0
     while done < iterations and not stopped and int(run.state.stop) == minimize.RUNNING:
         count = min(count, iterations - done, minimize.CHUNK)
@@ -156,7 +165,7 @@ def _iterate(
         best_x = run.best_x
         image = lambda: np.array(best_x)  # noqa: B023, E731 (valid during the callback only, as Progress says)
         stopped = bool(callback(Progress(done, iterations, seconds[1], float(run.best.value), new, image)))
-    return run, history, time.perf_counter() - began, stopped
+    return run, history, stopped
 
 
 def spec_of(config: Config) -> Spec:

@@ -15,7 +15,7 @@ def progress(iteration, seconds, loss=0.5):
     return Progress(iteration, 20, seconds, loss, [], lambda: np.zeros((1, 32, 32, 3), np.float32))
 
 
-RESULT = Result(np.zeros((1, 32, 32, 3), np.float32), 0.25, 2, 3, 1.5, "max_iterations", [], None)
+RESULT = Result(np.zeros((1, 32, 32, 3), np.float32), 0.25, 2, 3, 1.5, 0.5, "max_iterations", [], None)
 
 
 def test_plain_lines_tell_loss_rate_and_time_left_every_few_seconds(capsys):
@@ -62,7 +62,7 @@ def test_trace_is_one_json_object_a_line(tmp_path):
     trace = report.Trace(tmp_path / "run.jsonl")
     trace.header(settings={"strength": 0.5, "output": Path("out.png")})
     trace.iterations([Iteration(1, 2, 0.5, 0.25, 0.1, math.nan, {"conv1_1": math.inf})])
-    trace.footer(RESULT, Path("out.png"))
+    trace.footer(RESULT, Path("out.png"), {"write": 0.5})
     trace.close()
     header, row, footer = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
     assert header["record"] == "header"
@@ -75,6 +75,7 @@ def test_trace_is_one_json_object_a_line(tmp_path):
     }  # fmt: skip
     assert footer["output"] == "out.png"
     assert footer["stop_reason"] == "max_iterations"
+    assert footer["laps"] == {"write": 0.5}
     assert footer["peak_memory"]["process"] > 10**7
 
 
@@ -89,5 +90,5 @@ def test_a_trace_keeps_its_lines_when_the_run_dies(tmp_path):
 def test_no_trace_costs_nothing(path):
     trace = report.Trace(path)
     trace.header()
-    trace.footer(RESULT, Path("out.png"))
+    trace.footer(RESULT, Path("out.png"), {"write": 0.5})
     trace.close()

@@ -77,6 +77,7 @@ def test_trace_and_intermediates(files):
     }  # fmt: skip
     assert footer["stop_reason"] == "max_iterations"
     assert footer["output"] == str(files / "out.png")
+    assert list(footer["laps"]) == ["images", "import", "weights", "compile", "iterations", "write"]
     last = image.load(files / "out-0004.png")
     np.testing.assert_array_equal(last, image.load(files / "out.png"))
     assert not np.array_equal(image.load(files / "out-0002.png"), last)
