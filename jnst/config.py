@@ -71,6 +71,10 @@ class SolverOptions:
     """step of adam, in pixel values (0 to 1), above 0"""
     gradients: Literal["shared", "separate", "joint"] = "shared"
     """how the two gradients are computed: combined before one pull-back, one each, or of the sum; equal to rounding"""
+    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
+    """of the convolutions; the lower ones are faster on accelerators; losses and solver stay in float32"""
+    checkpoint: bool = False
+    """compute the network's maps again instead of keeping them for the gradient: less memory, more time"""
     init: str = "content"
     """start image: content, style, noise, or the path of an image"""
     seed: int = 0

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jnst import losses
-from jnst.vgg import Params, Pooling, features
+from jnst.vgg import Params, Pooling, Precision, features
 
 Gradients = Literal["shared", "separate", "joint"]
 Maps = dict[str, Array]
@@ -31,6 +31,8 @@ class Spec:
     pooling: Pooling = "max"
     form: losses.Form = "relative"
     gradients: Gradients = "shared"
+    precision: Precision = "float32"
+    checkpoint: bool = False
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ class Losses(NamedTuple):
 def targets(
     params: Params, content: Float[Array, "n h w 3"], style: Float[Array, "n hs ws 3"], *, spec: Spec
 ) -> Targets:
-    """The targets of a content and a style image, RGB in [0, 1]; the two may differ in size.
+    """The targets of a content and a style image, RGB in [0, 1], always in float32; the two may differ in size.
 
     Raises:
         InputError: an unknown layer, or an image too small for it.
@@ -116,11 +118,15 @@ def _combine(content: Array, style_layers: Array, tv: Array, weights: LossWeight
     return Losses(total, content, style, style_layers, tv)
 
 
+def _maps(params: Params, x: Array, spec: Spec) -> Maps:
+    return features(params, x, spec.layers, pooling=spec.pooling, precision=spec.precision, checkpoint=spec.checkpoint)
+
+
 def evaluate(
     params: Params, x: Float[Array, "n h w 3"], target: Targets, weights: LossWeights, *, spec: Spec
 ) -> Losses:
     """All losses of x (RGB in [0, 1]) against the targets; forward only."""
-    maps = features(params, x, spec.layers, pooling=spec.pooling)
+    maps = _maps(params, x, spec)
     content = jnp.broadcast_to(_content_loss(maps, target, spec), x.shape[:1])
     return _combine(content, _style_losses(maps, target, spec), losses.total_variation(x), weights)
 
@@ -166,7 +172,7 @@ def value_and_grad(
 
 def _feature_gradients(params: Params, x: Array, target: Targets, weights: LossWeights, spec: Spec):
     """The losses, dL_c/dF and dL_s/dF for every layer's map F, and VGG's pull-back to the image."""
-    maps, pull_back = jax.vjp(lambda x: features(params, x, spec.layers, pooling=spec.pooling), x)
+    maps, pull_back = jax.vjp(lambda x: _maps(params, x, spec), x)
 
     def content(maps: Maps) -> tuple[Array, Array]:
         loss = jnp.broadcast_to(_content_loss(maps, target, spec), x.shape[:1])

@@ -133,7 +133,9 @@ def _begin(
     target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
     args = (target, loss_weights(config, target))
     run = minimize.start(program, start_image, (params, *args))
-    args = (prepare(params, spec.layers), *args)  # what runs once stays plain, because that compiles faster
+    if not spec.checkpoint and spec.precision != "bfloat16":  # it takes memory, and is float32's
+        params = prepare(params, spec.layers)  # only now: what runs once stays plain, because that compiles faster
+    args = (params, *args)
     run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
     return jax.block_until_ready(run), args
 
@@ -170,7 +172,10 @@ def _iterate(
 
 def spec_of(config: Config) -> Spec:
     """The static part of the objective that a config names."""
-    return Spec(config.content_layers, config.style_layers, config.pooling, config.loss, config.gradients)
+    return Spec(
+        config.content_layers, config.style_layers, config.pooling, config.loss, config.gradients,
+        config.precision, config.checkpoint,
+    )  # fmt: skip
 
 
 def loss_weights(config: Config, target: objective.Targets) -> LossWeights:

@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 as one Flax module, used only through pure functions: parameters and image in, feature maps out.
+"""VGG-16 and VGG-19 in Flax, used only through pure functions: parameters and image in, feature maps out.
 
 Images are float, NHWC, RGB, [0, 1]. Parameters are a pytree of arrays
 `{"input": {"mean": (3,), "std": (3,)}, "conv1_1": {"kernel": HWIO, "bias": (C,)}, ...}`, always an argument: a jitted
@@ -6,8 +6,9 @@ function that captures them compiles slowly and holds a second copy. `input` say
 `(image - mean) / std`; without that entry the image is taken as it comes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -22,33 +23,39 @@ from jnst.errors import InputError
 
 Params = Mapping[str, Mapping[str, Any]]
 Pooling = Literal["max", "average"]
+Precision = Literal["float32", "tensorfloat32", "bfloat16"]
+_PRECISIONS = {
+    "float32": lax.Precision.HIGHEST, "tensorfloat32": lax.Precision.HIGH, "bfloat16": lax.Precision.DEFAULT
+}  # fmt: skip
 WINOGRAD_CHANNELS = 128  # in and out: with fewer, moving the data costs more than the products that are saved
 
 
-def _convolve(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "n h w o"]:
+def _convolve(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], precision: Precision) -> Array:
     return lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision.HIGHEST
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=_PRECISIONS[precision]
     )
 
 
-@jax.custom_vjp
-def conv3x3(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "n h w o"]:
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def conv3x3(
+    x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], precision: Precision = "float32"
+) -> Float[Array, "n h w o"]:
     """A 3x3 convolution, stride 1, zero padding, whose gradient in x is again an ordinary NHWC/HWIO convolution.
 
     JAX's own input gradient reverses the kernel inside the convolution; inside a `while` or `scan`, XLA:CPU then leaves
     its fast path (one value-and-gradient of VGG-16, 256x192: 1.26 s against 0.28 s). Values and gradients are equal.
     """
-    return _convolve(x, kernel)
+    return _convolve(x, kernel, precision)
 
 
-def _conv3x3_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(x, kernel), (x, kernel)
+def _conv3x3_forward(x: Array, kernel: Array, precision: Precision) -> tuple[Array, tuple[Array, Array]]:
+    return _convolve(x, kernel, precision), (x, kernel)
 
 
-def _conv3x3_backward(residuals: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+def _conv3x3_backward(precision: Precision, residuals: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
     x, kernel = residuals
-    (kernel_gradient,) = jax.vjp(lambda k: _convolve(x, k), kernel)[1](g)  # dead code where nobody asks for it
-    return _convolve(g, kernel[::-1, ::-1].swapaxes(2, 3)), kernel_gradient
+    (kernel_gradient,) = jax.vjp(lambda k: _convolve(x, k, precision), kernel)[1](g)  # dead code if nobody asks for it
+    return _convolve(g, kernel[::-1, ::-1].swapaxes(2, 3), precision), kernel_gradient
 
 
 conv3x3.defvjp(_conv3x3_forward, _conv3x3_backward)
@@ -115,44 +122,78 @@ class _Conv(nn.Module):
     """3x3 convolution, bias, ReLU."""
 
     width: int
+    precision: Precision
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width))
-        bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        bias = jnp.asarray(self.param("bias", nn.initializers.zeros, (self.width,)))
         if self.has_variable("params", "winograd"):  # from `prepare`
             y = winograd_conv3x3(x, self.get_variable("params", "winograd"))
         else:
-            y = conv3x3(x, jnp.asarray(kernel))
-        return nn.relu(y + jnp.expand_dims(bias, (0, 1, 2)))
+            kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width))
+            kind = jnp.bfloat16 if self.precision == "bfloat16" else x.dtype
+            y = conv3x3(x.astype(kind), jnp.asarray(kernel, kind), self.precision)
+        return nn.relu(y + jnp.expand_dims(bias, (0, 1, 2)).astype(y.dtype))
 
 
-class _VGG(nn.Module):
-    """The layers of one architecture up to the deepest one asked for."""
+class _Block(nn.Module):
+    """Pooling, but before the first block, and the convolutions of one block."""
 
-    architecture: str
-    layers: tuple[str, ...]
+    names: tuple[str, ...]
+    wanted: tuple[str, ...]
     pooling: Pooling = "max"
-    has_input: bool = True
+    precision: Precision = "float32"
 
     @nn.compact
-    def __call__(self, image: Array) -> dict[str, Array]:
-        x = _Input(name="input")(image) if self.has_input else image
-        maps, missing, block = {}, set(self.layers), 1
-        for name in layer_names(self.architecture):
-            if not missing:
-                break
-            if block_of(name) > block:
-                x, block = _POOLS[self.pooling](x), block_of(name)
-            x = _Conv(WIDTHS[block - 1], name=name)(x)
-            if name in missing:
-                maps[name] = x
-                missing.discard(name)
-        return maps
+    def __call__(self, x: Array) -> tuple[Array, dict[str, Array]]:
+        """The last map, and those that are wanted."""
+        number = block_of(self.names[0])
+        x = _POOLS[self.pooling](x) if number > 1 else x
+        maps = {}
+        for name in self.names:
+            x = maps[name] = _Conv(WIDTHS[number - 1], self.precision, name=name)(x)
+        return x, {name: values for name, values in maps.items() if name in self.wanted}
+
+
+def _blocks(architecture: str, layers: Sequence[str]) -> list[tuple[str, ...]]:
+    """The layers of each block, up to the deepest one of `layers`."""
+    names = layer_names(architecture)
+    names = names[: 1 + max((names.index(layer) for layer in layers), default=-1)]
+    return [tuple(block) for _, block in groupby(names, block_of)]
+
+
+def _apply(block: _Block, params: Params, x: Array) -> Any:
+    return block.apply({"params": params}, x)
+
+
+def _recomputed(run: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]:
+    """`run(params, x)`, for whose gradient nothing but its arguments is kept.
+
+    As `jax.checkpoint`, whose recomputation XLA:CPU may do, and hold, long before the gradient is wanted: so x is made
+    to depend on the gradient that comes in.
+    """
+
+    def forward(params: Any, x: Array) -> tuple[Any, tuple[Any, Array]]:
+        return run(params, x), (params, x)
+
+    def backward(arguments: tuple[Any, Array], g: Any) -> tuple[Any, Array]:
+        params, x = arguments
+        arrived = sum(leaf[:1, :1, :1, :1] for leaf in jax.tree.leaves(g))
+        return jax.vjp(run, params, x + 0 * jnp.asarray(arrived, x.dtype))[1](g)
+
+    recomputed = jax.custom_vjp(run)
+    recomputed.defvjp(forward, backward)
+    return recomputed
 
 
 def features(
-    params: Params, image: Float[Array, "n h w 3"], layers: Sequence[str], *, pooling: Pooling = "max"
+    params: Params,
+    image: Float[Array, "n h w 3"],
+    layers: Sequence[str],
+    *,
+    pooling: Pooling = "max",
+    precision: Precision = "float32",
+    checkpoint: bool = False,
 ) -> dict[str, Float[Array, "n _h _w _c"]]:
     """The maps of the named layers, each after its ReLU; computes nothing above the deepest of them.
 
@@ -161,6 +202,9 @@ def features(
         image: RGB in [0, 1]; a side of at least 2^(block of the deepest layer - 1) pixels.
         layers: names `convB_I`.
         pooling: "max" as trained, or "average", which Gatys et al. (CVPR 2016, section 2) prefer.
+        precision: of the convolutions; the maps come in the image's type. "tensorfloat32" is a GPU's (a TPU takes three
+            bfloat16 products, a CPU float32); "bfloat16" also keeps the maps between the layers so.
+        checkpoint: for gradients, keep only what goes from block to block and compute the maps again.
 
     Returns:
         `{layer: map}`, the map of block B of size floor(h / 2^(B-1)) x floor(w / 2^(B-1)).
@@ -175,25 +219,30 @@ def features(
         if min(image.shape[1:3]) < need:
             given = f"{image.shape[2]}x{image.shape[1]}"
             raise InputError(f"layer {max(layers)} needs an image of at least {need}x{need} pixels, got {given}")
-    module = _VGG(architecture, tuple(layers), pooling, "input" in params)
-    maps = module.apply({"params": params}, image)
-    assert isinstance(maps, dict)
-    return maps
+    x, maps = image, {}
+    if "input" in params:
+        x = jnp.asarray(_Input().apply({"params": params["input"]}, x))
+    for names in _blocks(architecture, layers):
+        block = partial(_apply, _Block(names, tuple(layers), pooling, precision))
+        x, found = (_recomputed(block) if checkpoint else block)({name: params[name] for name in names}, x)
+        maps |= found
+    return {name: values.astype(image.dtype) for name, values in maps.items()}
 
 
 def prepare(params: Params, layers: Sequence[str]) -> Params:
-    """The same network as fast as this machine has it, for many calls of `features` up to these layers.
+    """What of the network these layers need, as fast as this machine has it, for many calls of `features`.
 
-    On the CPU, wide layers get their kernels transformed for Winograd's convolution, which takes 205 MB for conv5_1
-    of VGG-19; for a GPU or TPU, whose libraries choose by themselves, nothing is added.
+    On the CPU the kernels of wide layers are transformed for Winograd's convolution, in float32: 205 MB for conv5_1 of
+    VGG-19. The libraries of a GPU or TPU choose by themselves.
     """
+    architecture = architecture_of(params)
+    kept = {name: params[name] for block in _blocks(architecture, layers) for name in block}
+    kept |= {"input": params["input"]} if "input" in params else {}
     if jax.default_backend() != "cpu":
-        return params
-    names = layer_names(architecture_of(params))
-    needed = names[: 1 + max(map(names.index, layers))]
-    wide = [name for name in needed if min(params[name]["kernel"].shape[2:]) >= WINOGRAD_CHANNELS]
-    transformed = _transform({name: params[name]["kernel"] for name in wide})
-    return {**params, **{name: {**params[name], "winograd": kernel} for name, kernel in transformed.items()}}
+        return kept
+    wide = [name for name in kept if name != "input" and min(kept[name]["kernel"].shape[2:]) >= WINOGRAD_CHANNELS]
+    transformed = _transform({name: kept[name]["kernel"] for name in wide})
+    return kept | {name: {"winograd": transformed[name], "bias": kept[name]["bias"]} for name in wide}
 
 
 _transform = jax.jit(partial(jax.tree.map, winograd.transform_kernel))
@@ -212,5 +261,8 @@ def random_params(key: PRNGKeyArray | Array, architecture: str) -> Params:
     """
     if architecture not in BLOCKS:
         raise InputError(f"unknown architecture {architecture!r}: use one of {', '.join(BLOCKS)}")
-    module = _VGG(architecture, layer_names(architecture)[-1:])
-    return module.init(key, jnp.zeros((1, 16, 16, 3)))["params"]
+    x, params = jnp.zeros((1, 16, 16, 3)), {"input": _Input().init(key, jnp.zeros((1, 16, 16, 3)))["params"]}
+    for names in _blocks(architecture, layer_names(architecture)[-1:]):
+        (x, _), variables = _Block(names, ()).init_with_output(key, x)
+        params |= variables["params"]
+    return params

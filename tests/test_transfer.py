@@ -56,7 +56,15 @@ def test_history_tells_every_iteration(vgg16: Weights):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"optimizer": "adam"}, {"loss": "mse"}, {"loss": "sum"}, {"tv_weight": 10.0}, {"history_dtype": "bfloat16"}],
+    [
+        {"optimizer": "adam"},
+        {"loss": "mse"},
+        {"loss": "sum"},
+        {"tv_weight": 10.0},
+        {"history_dtype": "bfloat16"},
+        {"precision": "bfloat16"},
+        {"checkpoint": True},
+    ],
 )
 def test_other_settings_descend_too(vgg16: Weights, settings):
     result = stylize(vgg16, dataclasses.replace(SMALL, **settings))

@@ -55,9 +55,9 @@ def test_the_image_gradient_of_conv3x3_is_an_ordinary_convolution():
     assert layouts(vgg.conv3x3) == ["[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"]
 
 
-@partial(jax.jit, static_argnames="layers")
-def maps_and_gradient(params, image, layers):
-    maps, pull = jax.vjp(lambda x: vgg.features(params, x, layers), image)
+@partial(jax.jit, static_argnames=("layers", "precision", "checkpoint"))
+def maps_and_gradient(params, image, layers, **options):
+    maps, pull = jax.vjp(lambda x: vgg.features(params, x, layers, **options), image)
     return maps, pull(jax.tree.map(jnp.ones_like, maps))[0]
 
 
@@ -66,7 +66,9 @@ def test_the_prepared_network_is_the_same_network(random_vgg19):
     layers = ("conv1_1", "conv4_2", "conv5_1")
     prepared = vgg.prepare(random_vgg19, layers)
     wide = [name for name in prepared if "winograd" in prepared[name]]
-    expected = [name for name in layer_names("vgg19")[3 : layer_names("vgg19").index("conv5_1") + 1]]
+    names = layer_names("vgg19")[: layer_names("vgg19").index("conv5_1") + 1]
+    assert set(prepared) == {"input", *names}
+    expected = list(names[3:])
     assert wide == (expected if jax.default_backend() == "cpu" else [])
     image = picture(48, 37)
     results = []
@@ -76,6 +78,38 @@ def test_the_prepared_network_is_the_same_network(random_vgg19):
     for name in layers:
         np.testing.assert_allclose(same_maps[name], maps[name], rtol=1e-3, atol=1e-5 * np.abs(maps[name]).max())
     assert np.linalg.norm(same_gradient - gradient) < 1e-2 * np.linalg.norm(gradient)  # a few ReLUs may switch
+
+
+def test_checkpoint_computes_the_same_from_less(random_vgg19):
+    layers, image = ("conv1_1", "conv2_2", "conv3_1"), picture(37, 32)
+    kept = maps_and_gradient(random_vgg19, image, layers)
+    recomputed = maps_and_gradient(random_vgg19, image, layers, checkpoint=True)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), kept, recomputed)
+
+    def memory(checkpoint):
+        lowered = maps_and_gradient.lower(random_vgg19, picture(256, 192), ("conv5_1",), checkpoint=checkpoint)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert memory(True) < 0.8 * memory(False)
+
+
+@pytest.mark.parametrize(("precision", "kind", "error"), [("tensorfloat32", "f32", 1e-3), ("bfloat16", "bf16", 0.03)])
+def test_the_convolutions_have_the_precision_that_is_asked_for(precision, kind, error, random_vgg19):
+    layers, image = ("conv1_1", "conv3_1"), picture(40, 32)
+    exact, gradient = maps_and_gradient(random_vgg19, image, layers)
+    maps, rough_gradient = maps_and_gradient(random_vgg19, image, layers, precision=precision)
+    for name in layers:
+        assert maps[name].dtype == jnp.float32
+        assert np.linalg.norm(maps[name] - exact[name]) < error * np.linalg.norm(exact[name])
+    assert rough_gradient.dtype == jnp.float32
+    assert np.linalg.norm(rough_gradient - gradient) < 0.3 * np.linalg.norm(gradient)  # where ReLUs switch
+    text = maps_and_gradient.lower(random_vgg19, image, layers, precision=precision).as_text()
+    found = re.findall(r"stablehlo.convolution.*?precision_config = \[(.*?)\].*?tensor<[0-9x]*x(\w+)>", text)
+    level = {"tensorfloat32": "HIGH", "bfloat16": "DEFAULT"}[precision]
+    assert len(found) == 10
+    assert {(word, where) for word, where in found} == {
+        (f"#stablehlo<precision {level}>, #stablehlo<precision {level}>", kind)
+    }
 
 
 @pytest.mark.parametrize(("ours", "plain"), [(vgg.max_pool, plain_max_pool), (vgg.average_pool, plain_average_pool)])
