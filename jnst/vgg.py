@@ -128,7 +128,8 @@ class _Conv(nn.Module):
     def __call__(self, x: Array) -> Array:
         bias = jnp.asarray(self.param("bias", nn.initializers.zeros, (self.width,)))
         if self.has_variable("params", "winograd"):  # from `prepare`
-            y = winograd_conv3x3(x, self.get_variable("params", "winograd"))
+            transformed = self.get_variable("params", "winograd")
+            y = winograd_conv3x3(x.astype(transformed.dtype), transformed)
         else:
             kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width))
             kind = jnp.bfloat16 if self.precision == "bfloat16" else x.dtype

@@ -45,10 +45,10 @@ class Problem:
     """Tuebingen x Starry Night at one size, with the default settings."""
 
     def __init__(self, options: argparse.Namespace, size: int) -> None:
+        self.weights = weights.load(options.weights)
         self.content = image.load(options.images / CONTENT, image_size=size)
         self.style = image.load(options.images / STYLE, image_size=size)
         self.size = f"{self.content.shape[2]}x{self.content.shape[1]}"
-        self.weights = weights.load(options.weights)
         self.spec = transfer.spec_of(Config())
         plain = jax.device_put(self.weights.params)
         self.target = objective.targets(plain, jnp.asarray(self.content), jnp.asarray(self.style), spec=self.spec)
@@ -206,15 +206,15 @@ def job(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 laps = done["laps"]
                 start = done["wall"] - sum(laps.values())
                 yield {
-                    "size": size, "contender": name, "iterations": options.iterations, "seconds": done["wall"],
+                    "size": size, "contender": name, "count": options.iterations, "seconds": done["wall"],
                     "but iterations": done["wall"] - laps["iterations"], "start": start, **laps, "loss": done["loss"],
                 }  # fmt: skip
         if HAS_TORCH:
             done = torch_job(options, size, options.iterations + 1)
             yield {
-                "size": size, "contender": "PyTorch, channels last", "iterations": options.iterations,
+                "size": size, "contender": "PyTorch, channels last", "count": options.iterations,
                 "seconds": done["wall"], "but iterations": done["wall"] - done["seconds"],
-                "iterations ": done["seconds"], "loss": done["loss"],
+                "iterations": done["seconds"], "loss": done["loss"],
             }  # fmt: skip
 
 
@@ -321,7 +321,7 @@ def main() -> None:
             if options.output:
                 options.output.write_text(json.dumps({**about, "command": sys.argv[1:], **tables}))
     except InputError as error:
-        parser.error(str(error))
+        parser.exit(2, f"bench: {error}\n")
 
 
 if __name__ == "__main__":

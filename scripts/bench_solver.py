@@ -255,7 +255,7 @@ def main() -> None:
     try:
         table = print_overheads(options) if options.overhead else print_losses(options)
     except InputError as error:
-        parser.error(str(error))
+        parser.exit(2, f"bench_solver: {error}\n")
     if options.output:
         options.output.write_text(json.dumps({**about, "rows": table}))
 

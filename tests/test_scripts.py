@@ -55,3 +55,11 @@ def test_the_example_painting_is_what_its_script_paints():
     kept = np.asarray(Image.open(SCRIPTS.parent / "examples" / "swirls.jpg"), np.float32)
     assert painted.shape == kept.shape
     assert np.abs(painted - kept).mean() < 6  # of 255: JPEG, and other versions of Pillow
+
+
+@pytest.mark.parametrize("name", ["bench", "bench_solver"])
+def test_benchmarks_fail_in_one_line(name, tmp_path):
+    command = [sys.executable, SCRIPTS / f"{name}.py", SCRIPTS.parent / "examples", "--weights", tmp_path / "no.h5"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"{name}: {tmp_path / 'no.h5'}: no such weight file; give an existing one"
