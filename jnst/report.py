@@ -4,7 +4,6 @@ import contextlib
 import importlib.metadata
 import json
 import math
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from jnst.memory import peak_of_process
 from jnst.transfer import Progress, Result
 
 PLAIN_SECONDS = 5.0  # between two lines where standard error is no terminal
@@ -162,7 +162,5 @@ def versions() -> dict[str, str]:
 
 def peak_memory() -> dict[str, int | None]:
     """Peak bytes of the process and, where its runtime counts them, of the device."""
-    unit = 1 if sys.platform == "darwin" else 1024
     statistics = jax.local_devices()[0].memory_stats() or {}
-    process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {"process": process, "device": statistics.get("peak_bytes_in_use")}
+    return {"process": peak_of_process(), "device": statistics.get("peak_bytes_in_use")}

@@ -7,8 +7,6 @@ PyTorch is no dependency of jnst: pip install -e ".[bench]". The last line print
 
 import argparse
 import json
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ from torch.nn import functional  # pyright: ignore[reportMissingImports]
 from jnst import image, weights
 from jnst.architecture import block_of, layer_names
 from jnst.config import DEFAULT_STRENGTH, Config
+from jnst.memory import peak_of_process
 
 HISTORY = 100  # PyTorch's default
 
@@ -138,8 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     objective = Objective(params, content, style, device=device, channels_last=options.channels_last)
     pixels, seconds = lbfgs(objective, content, options.evaluations)
     image.save(pixels, options.output)
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    peak = peak_of_process()
     print(json.dumps({"loss": float(objective.loss(objective.image(pixels))), "seconds": seconds, "peak": peak}))
 
 
