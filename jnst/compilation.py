@@ -1,6 +1,7 @@
 """Compiled programs, kept in the user's cache directory, so that a second picture of a size need not be compiled."""
 
 import contextlib
+from typing import Any
 
 import jax
 
@@ -16,7 +17,8 @@ def keep_compiled() -> None:
     (JAX_COMPILATION_CACHE_DIR), or where the directory cannot be written. Several processes may share the directory:
     reading and writing are locked.
     """
-    if not jax.config.jax_enable_compilation_cache or jax.config.jax_compilation_cache_dir:
+    settings: Any = jax.config
+    if not settings.jax_enable_compilation_cache or settings.jax_compilation_cache_dir:
         return
     directory = cache_directory() / "compiled"
     with contextlib.suppress(OSError):

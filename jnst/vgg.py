@@ -133,7 +133,7 @@ class _Conv(nn.Module):
         else:
             kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width))
             kind = jnp.bfloat16 if self.precision == "bfloat16" else x.dtype
-            y = conv3x3(x.astype(kind), jnp.asarray(kernel, kind), self.precision)
+            y = jnp.asarray(conv3x3(x.astype(kind), jnp.asarray(kernel, kind), self.precision))
         return nn.relu(y + jnp.expand_dims(bias, (0, 1, 2)).astype(y.dtype))
 
 
