@@ -71,6 +71,11 @@ def test_other_settings_descend_too(vgg16: Weights, settings):
     assert result.loss < 0.95 * result.history[0].loss
 
 
+def test_a_config_says_how_the_network_is_computed():
+    spec = transfer.spec_of(Config(precision="bfloat16", checkpoint=True, pooling="average", gradients="joint"))
+    assert (spec.precision, spec.checkpoint, spec.pooling, spec.gradients) == ("bfloat16", True, "average", "joint")
+
+
 def test_start_images(vgg16: Weights):
     def start(**settings):
         init = settings.pop("init_image", None)
