@@ -119,29 +119,32 @@ class LBFGSB(base.IterativeSolver):
 
     def init_state(self, init_params: Any, bounds: Any = None, *args: Any, **kwargs: Any) -> LBFGSBState:
         """Evaluates the start."""
+        blank = self.blank_state(init_params, *args, **kwargs)
+        return self.update(init_params, blank, bounds, *args, **kwargs).state
+
+    def blank_state(self, init_params: Any, *args: Any, **kwargs: Any) -> LBFGSBState:
+        """The state that has evaluated nothing: the first `update` evaluates the start and stays there.
+
+        So a whole run needs one copy of the objective, which is what takes long to compile.
+        """
         x, _ = ravel_pytree(init_params)
-        lower, upper = _ravel_bounds(bounds, x)
-        value, grad, aux = self._evaluate(init_params, args, kwargs)
-        g = ravel_pytree(grad)[0]
-        scale = jnp.mean(jnp.abs(g))
-        scale = jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1)
-        error = _projected_gradient(x, g, lower, upper)
-        none = jnp.zeros((), jnp.int32)
-        stop = jnp.where(jnp.isfinite(value) & jnp.isfinite(error), none, NOT_FINITE)
+        shapes = jax.eval_shape(lambda x: self._evaluate(x, args, kwargs), init_params)
+        value, grad, aux = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        none, zero, one = jnp.zeros((), jnp.int32), jnp.zeros((), x.dtype), jnp.ones((), x.dtype)
         history = jnp.zeros((self.history_size, x.size), self.history_dtype or x.dtype)
         return LBFGSBState(
-            iter_num=none,
-            value=value,
+            iter_num=none - 1,
+            value=value + jnp.inf,
             grad=grad,
-            error=error,
-            first_error=error,
-            stop=jnp.where(error == 0, CONVERGED, stop).astype(jnp.int32),
-            stepsize=jnp.ones((), x.dtype),
-            at_bound=jnp.mean((x <= lower) | (x >= upper), dtype=x.dtype),
-            num_fun_eval=none + 1,
+            error=zero,
+            first_error=zero,
+            stop=none + RUNNING,
+            stepsize=one,
+            at_bound=zero,
+            num_fun_eval=none,
             num_updates=none,
             gamma=jnp.asarray(self.first_step, x.dtype),
-            scale=scale,
+            scale=one,
             preconditioner=self.preconditioner.init(init_params),
             s_history=history,
             y_history=history,
@@ -149,7 +152,10 @@ class LBFGSB(base.IterativeSolver):
         )
 
     def update(self, params: Any, state: LBFGSBState, bounds: Any = None, *args: Any, **kwargs: Any) -> base.OptStep:
-        """One iteration; where `state.stop` says that the run is over, nothing changes and nothing is evaluated."""
+        """One iteration; where `state.stop` says that the run is over, nothing changes and nothing is evaluated.
+
+        From a blank state: the evaluation of `params`, as iteration 0.
+        """
         x, unravel = ravel_pytree(params)
 
         def evaluate(x: Array) -> tuple[Array, Array, Any]:
@@ -160,8 +166,9 @@ class LBFGSB(base.IterativeSolver):
         g = ravel_pytree(state.grad)[0]
         direction = self._direction(problem, x, g / state.scale, state)
         trial = self._line_search(problem, x, g, direction, state)
-        accepted = (state.stop == RUNNING) & _armijo(trial, state.value, _dot(g, direction))
-        return self._next(problem, x, g, trial, accepted & jnp.any(trial.x != x), state)
+        lower = _armijo(trial, state.value, _dot(g, direction)) & jnp.any(trial.x != x)
+        accepted = (state.stop == RUNNING) & (lower | (state.num_fun_eval == 0))
+        return self._next(problem, x, g, trial, accepted, state)
 
     def _direction(self, problem: _Problem, x: Array, g: Array, state: LBFGSBState) -> Float[Array, " pixels"]:
         """From x to the projected quasi-Newton point, or down the gradient if that is no descent.
@@ -203,10 +210,12 @@ class LBFGSB(base.IterativeSolver):
     def _line_search(self, problem: _Problem, x: Array, g: Array, direction: Array, state: LBFGSBState) -> _Trial:
         """From the full step down (Nocedal and Wright, algorithm 3.1); a value that is not finite shortens by ten."""
         slope = _dot(g, direction)
+        blank = state.num_fun_eval == 0
+        most = jnp.where(blank, 1, self.maxls)
 
         def more(trial: _Trial) -> Array:
             unfinished = ~_armijo(trial, state.value, slope)
-            return (state.stop == RUNNING) & unfinished & (trial.evaluations < self.maxls)
+            return (state.stop == RUNNING) & unfinished & (trial.evaluations < most)
 
         def shorten(trial: _Trial) -> _Trial:
             # the minimum of the parabola through what is known (eq. 3.58), within [1/10, 1/2] of the last trial
@@ -215,6 +224,7 @@ class LBFGSB(base.IterativeSolver):
             shorter = jnp.clip(jnp.where(jnp.isfinite(parabola), parabola, 0), t / 10, t / 2)
             t = jnp.where(trial.evaluations == 0, t, shorter)
             point = jnp.clip(x + t * direction, problem.lower, problem.upper)  # a rounding may lead out of the box
+            point = jnp.where(blank, x, point)
             value, grad, aux = problem.evaluate(point)
             finite = trial.finite & jnp.isfinite(value)
             return _Trial(t, point, value, grad, aux, trial.evaluations + 1, finite)
@@ -229,9 +239,13 @@ class LBFGSB(base.IterativeSolver):
     ) -> base.OptStep:
         """The accepted trial and its pair, or the old point without history, or the end."""
         running, unravel, lower, upper = state.stop == RUNNING, problem.unravel, problem.lower, problem.upper
+        blank = state.num_fun_eval == 0
         new_x = jnp.where(accepted, trial.x, x)
         new_g = jnp.where(accepted, trial.grad, g)
         error = jnp.where(accepted, _projected_gradient(new_x, new_g, lower, upper), state.error)
+        first_error = jnp.where(blank, error, state.first_error)
+        size = jnp.mean(jnp.abs(new_g))
+        size = jnp.where((size > 0) & jnp.isfinite(size), size, 1)
 
         s, y = new_x - x, (new_g - g) / state.scale
         length = jnp.linalg.norm(s)
@@ -249,11 +263,12 @@ class LBFGSB(base.IterativeSolver):
         over = failed & (state.num_updates == 0)
         why = jnp.where(trial.finite, LINE_SEARCH, NOT_FINITE)
         stop = jnp.where(over, why, state.stop)
-        stop = jnp.where(running & accepted & (error <= self.tol * state.first_error), CONVERGED, stop)
+        stop = jnp.where(running & accepted & (error <= self.tol * first_error), CONVERGED, stop)
+        stop = jnp.where(blank & ~(jnp.isfinite(trial.value) & jnp.isfinite(error)), NOT_FINITE, stop)
         shape = self.preconditioner.update(state.preconditioner, unravel(s), unravel(y))
         shape = jax.tree.map(partial(jnp.where, useful), shape, state.preconditioner)
         # A full step along which nothing bends tells that the next one may be longer.
-        longer = accepted & ~useful & (trial.stepsize == 1)
+        longer = accepted & ~useful & ~blank & (trial.stepsize == 1)
         gamma = sy / _dot(y, self._precondition(problem, shape, y))
         gamma = jnp.where(useful, gamma, jnp.where(longer, 2 * state.gamma, state.gamma))
         fresh = self.preconditioner.init(unravel(x))
@@ -262,14 +277,14 @@ class LBFGSB(base.IterativeSolver):
             value=jnp.where(accepted, trial.value, state.value),
             grad=unravel(new_g),
             error=error,
-            first_error=state.first_error,
+            first_error=first_error,
             stop=stop.astype(jnp.int32),
             stepsize=jnp.where(accepted, trial.stepsize, state.stepsize),
             at_bound=jnp.mean((new_x <= lower) | (new_x >= upper), dtype=x.dtype),
             num_fun_eval=state.num_fun_eval + trial.evaluations,
             num_updates=jnp.where(failed, 0, state.num_updates + useful),
             gamma=jnp.where(failed, self.first_step, gamma),
-            scale=state.scale,
+            scale=jnp.where(blank, size, state.scale),
             preconditioner=jax.tree.map(partial(jnp.where, failed), fresh, shape),
             s_history=s_history,
             y_history=y_history,

@@ -22,7 +22,7 @@ STOP_REASONS = {
 
 
 class Run(NamedTuple):
-    """A run that can go on: a pytree, all on the device."""
+    """A run that can go on: a pytree, all on the device. `iteration` is -1 until the start is evaluated, as iteration 0."""
 
     x: Array
     state: SolverState
@@ -42,10 +42,9 @@ class Records(NamedTuple):
 
 @partial(jax.jit, static_argnames="solver")
 def start(solver: Solver, x: Array, args: tuple) -> Run:
-    """Evaluates the start image, which is the best one so far."""
+    """A run from x; evaluates nothing."""
     state = solver.init(x, args)
-    zero = jnp.zeros((), jnp.int32)
-    return Run(x, state, zero, x, state._replace(inner=None))
+    return Run(x, state, jnp.full((), -1, jnp.int32), x, state._replace(inner=None))
 
 
 @partial(jax.jit, static_argnames="solver", donate_argnames="run")

@@ -80,7 +80,7 @@ class _PlainLines:
         if progress.seconds - self.last < PLAIN_SECONDS and not finished:
             return
         self.last = progress.seconds
-        left = (progress.iterations - progress.iteration) / rate
+        left = (progress.iterations - progress.iteration) / rate if rate else 0  # after iteration 0
         print(
             f"iteration {progress.iteration}/{progress.iterations}  loss {progress.best_loss:.4g}  "
             f"{rate:.2f} it/s  {left:.0f} s left",

@@ -1,8 +1,9 @@
 """The optimisers that a user can choose, each as two pure functions that take x in the box [0, 1] to the next.
 
 `args` are handed through to the objective, never captured:
-    init(x, args) -> SolverState
-    step(x, state, args) -> (x, SolverState)
+    init(x, args) -> SolverState, which has evaluated nothing
+    step(x, state, args) -> (x, SolverState); the first one evaluates the start and stays there, as iteration 0
+So that one compiled step is a whole run.
 The objective is `fun(x, *args) -> ((value, aux), gradient)`.
 """
 
@@ -60,7 +61,7 @@ def lbfgsb(
         return SolverState(state.value, state.aux, state.num_fun_eval, state.error, state.stop, state)
 
     def init(x: Array, args: tuple) -> SolverState:
-        return view(program.init_state(x, _box(x), *args))
+        return view(program.blank_state(x, *args))
 
     def step(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
         new_x, inner = program.update(x, state.inner, _box(x), *args)
@@ -79,12 +80,14 @@ def adam(fun: Objective, *, learning_rate: float) -> Solver:
         return SolverState(value, aux, count, projected, _stop(value, projected), (gradient, inner))
 
     def init(x: Array, args: tuple) -> SolverState:
-        return view(x, jnp.ones((), jnp.int32), optimizer.init(x), args)
+        return _blank(jax.eval_shape(lambda x: view(x, jnp.int32(0), optimizer.init(x), args), x))
 
     def step(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
         gradient, inner = state.inner
-        update, inner = optimizer.update(gradient, inner)
+        update, moments = optimizer.update(gradient, inner)
         new_x = jnp.clip(x + jnp.asarray(update), 0, 1)
+        blank = state.evaluations == 0
+        new_x, inner = jax.tree.map(lambda old, new: jnp.where(blank, old, new), (x, inner), (new_x, moments))
         return jax.tree.map(jnp.asarray, (new_x, view(new_x, state.evaluations + 1, inner, args)))
 
     return Solver(init, step)
@@ -100,13 +103,19 @@ def stock(fun: Objective, *, history_size: int) -> Solver:
         stop = jnp.where(stuck, LINE_SEARCH, stop)
         return SolverState(state.value, state.aux, state.num_fun_eval, state.error, stop, state)
 
-    def init(x: Array, args: tuple) -> SolverState:
+    def start(x: Array, args: tuple) -> SolverState:
         return view(program.init_state(x, _box(x), *args), jnp.ones((), bool))
 
-    def step(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
+    def init(x: Array, args: tuple) -> SolverState:
+        return _blank(jax.eval_shape(start, x, args))
+
+    def move(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
         new_x, inner = program.update(x, state.inner, _box(x), *args)
         new_x = jnp.clip(new_x, 0, 1)  # its step may leave the box by a rounding
         return new_x, view(inner, jnp.any(new_x != x))
+
+    def step(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
+        return jax.lax.cond(state.evaluations == 0, lambda: (x, start(x, args)), lambda: move(x, state, args))
 
     return Solver(init, step)
 
@@ -120,6 +129,12 @@ def make(
     if optimizer == "jaxopt":
         return stock(fun, history_size=history_size)
     return lbfgsb(fun, history_size=history_size, history_dtype=history_dtype)
+
+
+def _blank(shapes: Any) -> SolverState:
+    """A state of these shapes that has evaluated nothing."""
+    blank: SolverState = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+    return blank._replace(value=blank.value + jnp.inf)
 
 
 def _box(x: Array) -> tuple[Array, Array]:

@@ -128,14 +128,14 @@ def stylize(
 def _begin(
     program: solver.Solver, params: Params, content: Image, style: StyleImage, start_image: Array, config: Config
 ) -> tuple[minimize.Run, tuple]:
-    """The run at its start and the objective's arguments, all programs compiled."""
+    """The run before its first evaluation and the objective's arguments, all programs compiled."""
     spec = spec_of(config)
     target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
     args = (target, loss_weights(config, target))
-    run = minimize.start(program, start_image, (params, *args))
     if not spec.checkpoint and spec.precision != "bfloat16":  # it takes memory, and is float32's
         params = prepare(params, spec.layers)  # only now: what runs once stays plain, because that compiles faster
     args = (params, *args)
+    run = minimize.start(program, start_image, args)
     run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
     return jax.block_until_ready(run), args
 
@@ -152,16 +152,17 @@ def _iterate(
 ) -> tuple[minimize.Run, list[Iteration], bool]:
     """Chunks of about CHUNK_SECONDS until the run ends; the run, its history, and whether it was stopped."""
     spec, iterations = spec_of(config), config.iterations
-    history = [_iteration(0, 1, time.perf_counter() - began, jax.device_get(run.state.aux), spec)]
-    stopped, count, done = False, 1, 0
+    history: list[Iteration] = []
+    stopped, count, done = False, 2, -1
     while done < iterations and not stopped and int(run.state.stop) == minimize.RUNNING:
         count = min(count, iterations - done, minimize.CHUNK)
-        count = min(count, stop_every - done % stop_every) if stop_every else count
+        count = min(count, stop_every - max(done, 0) % stop_every + (done < 0)) if stop_every else count
         before = time.perf_counter() - began
         run, records = minimize.advance(program, run, args, jnp.int32(count))
         done, start = int(run.iteration), done
         seconds = (before, time.perf_counter() - began)
-        new = _history(jax.device_get(records), (start, done), seconds, history[-1].evaluations, spec)
+        evaluations = history[-1].evaluations if history else 0
+        new = _history(jax.device_get(records), (start, done), seconds, evaluations, spec)
         history += new
         count = max(1, min(2 * count, int(CHUNK_SECONDS * len(new) / max(seconds[1] - before, 1e-6))))
         best_x = run.best_x

@@ -15,6 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jnst import winograd
@@ -48,17 +49,35 @@ def conv3x3(
     return _convolve(x, kernel, precision)
 
 
-def _conv3x3_forward(x: Array, kernel: Array, precision: Precision) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(x, kernel, precision), (x, kernel)
+Residuals = tuple[Array | None, Array]
+"""A convolution's input, where the kernel's gradient is wanted, and its kernel."""
 
 
-def _conv3x3_backward(precision: Precision, residuals: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+def _residuals(x: Any, kernel: Any) -> Residuals:
+    return x.value if kernel.perturbed else None, kernel.value
+
+
+def _kernel_gradient(convolve: Callable[[Array, Array], Array], residuals: Residuals, g: Array) -> Array | None:
     x, kernel = residuals
-    (kernel_gradient,) = jax.vjp(lambda k: _convolve(x, k, precision), kernel)[1](g)  # dead code if nobody asks for it
-    return _convolve(g, kernel[::-1, ::-1].swapaxes(2, 3), precision), kernel_gradient
+    return None if x is None else jax.vjp(partial(convolve, x), kernel)[1](g)[0]
 
 
-conv3x3.defvjp(_conv3x3_forward, _conv3x3_backward)
+def _dense(g: Any) -> Array:
+    return jnp.zeros(g.shape, g.dtype) if isinstance(g, SymbolicZero) else g
+
+
+def _conv3x3_forward(x: Any, kernel: Any, precision: Precision) -> tuple[Array, Residuals]:
+    return _convolve(x.value, kernel.value, precision), _residuals(x, kernel)
+
+
+def _conv3x3_backward(precision: Precision, residuals: Residuals, g: Array) -> tuple[Array, Array | None]:
+    g = _dense(g)
+    flipped = residuals[1][::-1, ::-1].swapaxes(2, 3)
+    kernel_gradient = _kernel_gradient(lambda x, k: _convolve(x, k, precision), residuals, g)
+    return _convolve(g, flipped, precision), kernel_gradient
+
+
+conv3x3.defvjp(_conv3x3_forward, _conv3x3_backward, symbolic_zeros=True)
 
 
 @jax.custom_vjp
@@ -67,17 +86,16 @@ def winograd_conv3x3(x: Float[Array, "n h w i"], transformed: Float[Array, "36 i
     return winograd.convolve(x, transformed)
 
 
-def _winograd_forward(x: Array, transformed: Array) -> tuple[Array, tuple[Array, Array]]:
-    return winograd.convolve(x, transformed), (x, transformed)
+def _winograd_forward(x: Any, transformed: Any) -> tuple[Array, Residuals]:
+    return winograd.convolve(x.value, transformed.value), _residuals(x, transformed)
 
 
-def _winograd_backward(residuals: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
-    x, transformed = residuals
-    (kernel_gradient,) = jax.vjp(lambda u: winograd.convolve(x, u), transformed)[1](g)  # dead code, as above
-    return winograd.convolve_transposed(g, transformed), kernel_gradient
+def _winograd_backward(residuals: Residuals, g: Array) -> tuple[Array, Array | None]:
+    g = _dense(g)
+    return winograd.convolve_transposed(g, residuals[1]), _kernel_gradient(winograd.convolve, residuals, g)
 
 
-winograd_conv3x3.defvjp(_winograd_forward, _winograd_backward)
+winograd_conv3x3.defvjp(_winograd_forward, _winograd_backward, symbolic_zeros=True)
 
 
 def _quarters(x: Array) -> tuple[Array, Array, Array, Array]:

@@ -10,6 +10,7 @@ The kernel is transformed once (`transform_kernel`, four times its size) and ser
 closed under `p -> 1/p`, so the transform of the flipped kernel is that of the kernel in another order.
 """
 
+import jax
 import numpy as np
 from jax import lax
 from jax import numpy as jnp
@@ -55,11 +56,13 @@ def transform_kernel(kernel: Float[Array, "3 3 i o"]) -> Float[Array, "36 i o"]:
     return jnp.einsum("ax,xyio,by->abio", g, kernel, g, precision=lax.Precision.HIGHEST).reshape(36, *kernel.shape[2:])
 
 
+@jax.jit
 def convolve(x: Float[Array, "n h w i"], transformed: Float[Array, "36 i o"]) -> Float[Array, "n h w o"]:
     """The convolution of x with that kernel, stride 1, zero padding."""
     return _strips(x, transformed, _DATA, _OUTPUT, channel_axis=1)
 
 
+@jax.jit
 def convolve_transposed(g: Float[Array, "n h w o"], transformed: Float[Array, "36 i o"]) -> Float[Array, "n h w i"]:
     """The gradient of `convolve` in x: the convolution of g with the kernel turned by 180 degrees, channels swapped."""
     return _strips(g, transformed, _FLIPPED_DATA, _FLIPPED_OUTPUT, channel_axis=2)

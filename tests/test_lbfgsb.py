@@ -327,7 +327,7 @@ def test_one_update_holds_one_evaluation():
         return quadratic(x)
 
     solver = LBFGSB(counted)
-    state = solver.init_state(start(), BOX)
+    state = solver.blank_state(start())
     calls.clear()
     jax.make_jaxpr(solver.update)(start(), state, BOX)
     assert len(calls) == 1

@@ -22,7 +22,11 @@ def quadratic(x, scale=1.0):
 
 def run(program, x, args, steps):
     state = jax.jit(program.init)(x, args)
+    assert state.evaluations == 0
     step = jax.jit(program.step)
+    x, state = step(x, state, args)  # the first one evaluates the start
+    np.testing.assert_array_equal(x, START)
+    assert state.evaluations == 1
     xs, states = [x], [state]
     for _ in range(steps):
         x, state = step(x, state, args)
@@ -70,7 +74,7 @@ def test_adam_is_kingma_and_bas_algorithm_1_projected():
 def test_make_knows_all_names():
     for name in ("lbfgsb", "adam", "jaxopt"):
         program = solver.make(quadratic, name, history_size=3, learning_rate=0.1)
-        _, state = jax.jit(program.step)(START, jax.jit(program.init)(START, ()), ())
+        _, (_, state) = run(program, START, (), 1)
         assert state.value < quadratic(START)[0][0]
 
 
