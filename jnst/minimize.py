@@ -22,7 +22,7 @@ STOP_REASONS = {
 
 
 class Run(NamedTuple):
-    """A run that can go on: a pytree, all on the device. `iteration` is -1 until the start is evaluated, as iteration 0."""
+    """A run that can go on: a pytree, all on the device; `iteration` is -1 until the start has been evaluated."""
 
     x: Array
     state: SolverState

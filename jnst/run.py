@@ -7,12 +7,14 @@ be used is said in one line before anything is computed or written. JAX is impor
 """
 
 import contextlib
+import importlib
 import io
 import json
 import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,7 +29,7 @@ from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
 
 if TYPE_CHECKING:
-    from jnst.report import Trace
+    from jnst.trace import Trace
     from jnst.transfer import Progress, Result
     from jnst.weights import Weights
 
@@ -198,32 +200,33 @@ def job(options: Options) -> int:
     lap = Laps()
     config = config_of(options)
     check(options, config)
+    threading.Thread(target=importlib.import_module, args=("jnst.trace",), daemon=True).start()  # JAX, meanwhile
     content = image.load(options.content, image_size=options.file.image_size)
     size = (content.shape[2], content.shape[1])
     style = image.load(options.style, image_size=max(size))  # strokes keep their size relative to the picture
     init = None if config.init in ("content", "style", "noise") else image.load(config.init, size=size)
     lap("images")
+    weights = find_weights(options)
+    lap("weights")
 
-    from jnst import compilation, report  # import JAX
+    from jnst import compilation, trace  # import JAX, or wait for it
 
     if not options.machine.no_compilation_cache:
         compilation.keep_compiled()
     lap("import")
-    weights = find_weights(options)
-    lap("weights")
     output = output_of(options)
     about = {"content": options.content.name, "style": options.style.name, "image_size": size,
              "settings": asdict(config), "weights": weights.record()}  # fmt: skip
-    trace = report.Trace(options.report.trace)
+    lines = trace.Trace(options.report.trace)
     try:
-        trace.header(**about)
-        result, interrupted = paint(options, config, (content, style, init), weights, trace)
+        lines.header(**about)
+        result, interrupted = paint(options, config, (content, style, init), weights, lines)
         lap("iterations", compile=result.compile_seconds)
-        image.save(result.image, output, description=json.dumps({"jnst": report.versions().get("jnst"), **about}))
+        image.save(result.image, output, description=json.dumps({"jnst": trace.versions().get("jnst"), **about}))
         lap("write")
-        trace.footer(result, output, lap.seconds)
+        lines.footer(result, output, lap.seconds)
     finally:
-        trace.close()
+        lines.close()
     return conclude(result, output, interrupted=interrupted, quiet=options.report.quiet)
 
 
@@ -235,12 +238,12 @@ def paint(
     Raises:
         InputError: more memory is needed than the device has.
     """
-    from jnst import report
+    from jnst.progress import reporter
     from jnst.transfer import stylize
 
     content, style, init = images
     steps = intermediates(options, config)
-    with stop_on_interrupt() as interrupted, report.reporter(config.iterations, quiet=options.report.quiet) as tell:
+    with stop_on_interrupt() as interrupted, reporter(config.iterations, quiet=options.report.quiet) as tell:
 
         def look_in(progress: "Progress") -> bool:
             tell(progress)
@@ -263,14 +266,15 @@ def paint(
 
 def find_weights(options: Options) -> "Weights":
     """Weights, with a bar for a download and a line for a stand-in."""
-    from jnst import report, weights
+    from jnst import weights
+    from jnst.progress import download_bar
 
     def notify(message: str) -> None:
         if not options.report.quiet:
             print(f"jnst: {message}", file=sys.stderr)
 
     path = options.weight.weights
-    with report.download_bar(quiet=options.report.quiet) as progress:
+    with download_bar(quiet=options.report.quiet) as progress:
         return weights.find(
             options.weight.backbone,
             path=str(path) if path else None,
@@ -325,4 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # JAX takes half a second to take itself down; everything is on disk

@@ -192,6 +192,7 @@ def _program(
 ) -> solver.Solver:
     """The solver on the objective; cached, so that equal settings share one compile a shape."""
 
+    @jax.jit  # `start` asks for its shapes, `advance` calls it: traced once
     def fun(x: Array, params: Params, target: objective.Targets, weights: LossWeights) -> Any:
         losses, gradient = objective.value_and_grad(params, x, target, weights, spec=spec)
         return (losses.total[0], losses), gradient

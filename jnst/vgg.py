@@ -15,7 +15,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jnst import winograd
@@ -63,7 +62,7 @@ def _kernel_gradient(convolve: Callable[[Array, Array], Array], residuals: Resid
 
 
 def _dense(g: Any) -> Array:
-    return jnp.zeros(g.shape, g.dtype) if isinstance(g, SymbolicZero) else g
+    return g if isinstance(g, jax.Array) else jnp.zeros(g.shape, g.dtype)  # else a SymbolicZero
 
 
 def _conv3x3_forward(x: Any, kernel: Any, precision: Precision) -> tuple[Array, Residuals]:

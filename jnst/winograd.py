@@ -52,8 +52,8 @@ _FLIPPED_OUTPUT, _FLIPPED_DATA = _for_flipped_kernel(_OUTPUT, _KERNEL, _DATA)
 
 def transform_kernel(kernel: Float[Array, "3 3 i o"]) -> Float[Array, "36 i o"]:
     """`G g G^T` for every pair of channels."""
-    g = jnp.asarray(_KERNEL, kernel.dtype)
-    return jnp.einsum("ax,xyio,by->abio", g, kernel, g, precision=lax.Precision.HIGHEST).reshape(36, *kernel.shape[2:])
+    both = jnp.asarray(np.kron(_KERNEL, _KERNEL), kernel.dtype)
+    return jnp.matmul(both, kernel.reshape(9, -1), precision=lax.Precision.HIGHEST).reshape(36, *kernel.shape[2:])
 
 
 @jax.jit

@@ -30,10 +30,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnst import image, minimize, objective, report, solver, transfer, vgg, weights
+from jnst import image, minimize, objective, solver, transfer, vgg, weights
 from jnst.architecture import kernel_shapes, layer_names
 from jnst.config import Config
 from jnst.errors import InputError
+from jnst.trace import versions
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 CONTENT, STYLE = "tubingen.jpg", "starry_night.jpg"
@@ -307,7 +308,7 @@ def main() -> None:
     about = {
         "device": f"{device.platform}: {device.device_kind}",
         "cores": os.cpu_count(),
-        "versions": report.versions(),
+        "versions": versions(),
     }
     if HAS_TORCH:
         about["versions"]["torch"] = importlib.metadata.version("torch")

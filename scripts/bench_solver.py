@@ -30,10 +30,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 from solver_rivals import Outcome, scipys, torchs, two_loop
 
-from jnst import image, minimize, objective, report, solver, transfer, vgg, weights
+from jnst import image, minimize, objective, solver, transfer, vgg, weights
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.preconditioner import Identity
+from jnst.trace import versions
 
 MARKS = (15, 30, 60, 100, 200)
 NUDGE = 0.002  # half a step of an 8-bit pixel
@@ -250,7 +251,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="write everything as JSON")
     options = parser.parse_args()
 
-    about = {"machine": platform.machine(), "device": jax.devices()[0].device_kind, "versions": report.versions()}
+    about = {"machine": platform.machine(), "device": jax.devices()[0].device_kind, "versions": versions()}
     print(json.dumps(about), "\n")
     try:
         table = print_overheads(options) if options.overhead else print_losses(options)

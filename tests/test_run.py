@@ -71,13 +71,13 @@ def test_trace_and_intermediates(files):
     header, *rows, footer = [json.loads(line) for line in trace.read_text().splitlines()]
     assert header["settings"]["style_layers"] == ["conv1_1", "conv2_1"]
     assert len(header["weights"]["sha256"]) == 64
-    assert [row["iteration"] for row in rows] == [1, 2, 3, 4]
+    assert [row["iteration"] for row in rows] == [0, 1, 2, 3, 4]
     assert set(rows[0]) == {
         "record", "iteration", "evaluations", "seconds", "loss", "content_loss", "style_loss", "style_layers"
     }  # fmt: skip
     assert footer["stop_reason"] == "max_iterations"
     assert footer["output"] == str(files / "out.png")
-    assert list(footer["laps"]) == ["images", "import", "weights", "compile", "iterations", "write"]
+    assert list(footer["laps"]) == ["images", "weights", "import", "compile", "iterations", "write"]
     last = image.load(files / "out-0004.png")
     np.testing.assert_array_equal(last, image.load(files / "out.png"))
     assert not np.array_equal(image.load(files / "out-0002.png"), last)

@@ -1,27 +1,22 @@
-"""What a run tells while it works: a progress bar or plain lines on standard error, and the trace file."""
+"""What a terminal shows while something is awaited: a bar, or plain lines on standard error. Needs no JAX."""
 
 import contextlib
-import importlib.metadata
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from jnst.memory import peak_of_process
-from jnst.transfer import Progress, Result
+if TYPE_CHECKING:
+    from jnst.transfer import Progress
 
 PLAIN_SECONDS = 5.0  # between two lines where standard error is no terminal
 
 
-Reporter = Callable[[Progress], None]
+Reporter = Callable[["Progress"], None]
 
 
 @contextlib.contextmanager
@@ -48,7 +43,7 @@ def _bar(console: Console, iterations: int) -> Iterator[Reporter]:
 
         pace = _Pace()
 
-        def report(progress: Progress) -> None:
+        def report(progress: "Progress") -> None:
             rate = f"{pace(progress):.2f} it/s"
             loss = f"loss {progress.best_loss:.4g}"
             bar.update(task, description="painting", completed=progress.iteration, loss=loss, rate=rate)
@@ -62,7 +57,7 @@ class _Pace:
     def __init__(self) -> None:
         self.first: Progress | None = None
 
-    def __call__(self, progress: Progress) -> float:
+    def __call__(self, progress: "Progress") -> float:
         if self.first is None or progress.iteration == self.first.iteration:
             self.first = progress
             return progress.iteration / progress.seconds
@@ -75,7 +70,7 @@ class _PlainLines:
     def __init__(self) -> None:
         self.last, self.pace = -math.inf, _Pace()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         rate, finished = self.pace(progress), progress.iteration == progress.iterations
         if progress.seconds - self.last < PLAIN_SECONDS and not finished:
             return
@@ -106,61 +101,3 @@ def download_bar(*, quiet: bool) -> Iterator[Any]:
     finally:
         if bar.live.is_started:
             bar.stop()
-
-
-class Trace:
-    """A file with one JSON object a line: a header, one line an iteration, a footer (docs/trace.md)."""
-
-    def __init__(self, path: Path | None):
-        self.file = path.open("w", encoding="utf-8", buffering=1) if path else None
-
-    def header(self, **fields: Any) -> None:
-        """All settings; versions and device are added here."""
-        device = jax.local_devices()[0]
-        about = {"device": f"{device.platform}: {device.device_kind}", "versions": versions()}
-        self._line({"record": "header", **fields, **about})
-
-    def iterations(self, rows: list[Any]) -> None:
-        """One line for each `transfer.Iteration`."""
-        for row in rows:
-            self._line({"record": "iteration", **asdict(row)})
-
-    def footer(self, result: Result, output: Path, laps: dict[str, float]) -> None:
-        """How the run ended, and where the seconds of the whole job went."""
-        fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}
-        more = {"laps": laps, "peak_memory": peak_memory()}
-        self._line({"record": "footer", "output": str(output), **fields, **more})
-
-    def close(self) -> None:
-        """Also after a failure: the lines so far are on disk."""
-        if self.file:
-            self.file.close()
-
-    def _line(self, content: dict[str, Any]) -> None:
-        if self.file:
-            self.file.write(json.dumps(_finite(content), default=str, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: null stands for them."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def versions() -> dict[str, str]:
-    """Of jnst, Python and the packages that results depend on."""
-    packages = ("jnst", "jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "pillow")
-    found = {"python": sys.version.split()[0]}
-    for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # jnst itself, run from a checkout
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def peak_memory() -> dict[str, int | None]:
-    """Peak bytes of the process and, where its runtime counts them, of the device."""
-    statistics = jax.local_devices()[0].memory_stats() or {}
-    return {"process": peak_of_process(), "device": statistics.get("peak_bytes_in_use")}
