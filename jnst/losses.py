@@ -6,19 +6,56 @@ Networks", CVPR 2016, in the notation of the 2017 reimplementation study. F and 
 content as (M positions) x (N filters) matrices, G and A the Gram matrices of the result and of the style.
 """
 
+from functools import partial
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 Form = Literal["relative", "mse", "sum"]
+STRIP_ELEMENTS = 2**19  # of a map, at a time, on the CPU
 
 
 def gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
     """Gram matrix `G_ij = sum_k F_ki F_kj` (eq. 2)."""
-    f_MxN = f.reshape(*f.shape[:-3], -1, f.shape[-1])
-    return jnp.matmul(f_MxN.swapaxes(-1, -2), f_MxN, precision=lax.Precision.HIGHEST)
+    return _gram(f.reshape(*f.shape[:-3], -1, f.shape[-1]))
+
+
+_matmul = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+
+
+@jax.custom_vjp
+def _gram(f: Array) -> Array:
+    """`gram` of a matrix (M, N)."""
+    return lax.platform_dependent(f, cpu=_gram_by_strips, default=_plain_gram)
+
+
+def _plain_gram(f: Array) -> Array:
+    return _matmul(f.swapaxes(-1, -2), f)
+
+
+def _gram_by_strips(f: Array) -> Array:
+    """`_plain_gram` a few positions at a time: XLA:CPU writes the transposed factor down, here not of the whole map."""
+    rows = min(f.shape[-2], max(1, STRIP_ELEMENTS // f.shape[-1]))
+    count = f.shape[-2] // rows
+
+    def add(k: Array, total: Array) -> Array:
+        return total + _plain_gram(lax.dynamic_slice_in_dim(f, k * rows, rows, -2))
+
+    return lax.fori_loop(0, count, add, _plain_gram(f[..., count * rows :, :]))
+
+
+def _gram_forward(f: Array) -> tuple[Array, Array]:
+    return _gram(f), f
+
+
+def _gram_backward(f: Array, g: Array) -> tuple[Array]:
+    return (_matmul(f, g + g.swapaxes(-1, -2)),)
+
+
+_gram.defvjp(_gram_forward, _gram_backward)
 
 
 def mean_gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:

@@ -3,7 +3,7 @@
 The gradients of content and style are computed separately and then combined. VGG's pull-back (its transposed
 derivative) is linear, so three ways give the same sum to rounding:
 `separate`: two pull-backs, one a loss, which also yields each loss's own image-space gradient;
-`shared`: the feature-space gradients are combined and pulled back once, at the price of one (the default);
+`shared`: the gradients in maps and Gram matrices are combined and pulled back once, at the price of one (the default);
 `joint`: plain automatic differentiation of L, for comparison.
 """
 
@@ -16,10 +16,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jnst import losses
-from jnst.vgg import Params, Pooling, Precision, features
+from jnst.vgg import Params, Pooling, Precision, Reader, features, readings
 
 Gradients = Literal["shared", "separate", "joint"]
-Maps = dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,11 @@ class Spec:
         return tuple(dict.fromkeys(self.content_layers + self.style_layers))
 
 
-class Targets(NamedTuple):
-    """What the result is compared with: the content's maps P and the style's mean Gram matrices A / M."""
+class Statistics(NamedTuple):
+    """All that the losses see of an image: maps of the content layers, mean Gram matrices of the style layers.
+
+    Of the result F and G / M, of the targets P (from the content image) and A / M (from the style image).
+    """
 
     content: dict[str, Float[Array, "n _h _w _c"]]
     gram: dict[str, Float[Array, "n _c _c"]]
@@ -69,21 +71,20 @@ class Losses(NamedTuple):
 @partial(jax.jit, static_argnames="spec")
 def targets(
     params: Params, content: Float[Array, "n h w 3"], style: Float[Array, "n hs ws 3"], *, spec: Spec
-) -> Targets:
+) -> Statistics:
     """The targets of a content and a style image, RGB in [0, 1], always in float32; the two may differ in size.
 
     Raises:
         InputError: an unknown layer, or an image too small for it.
     """
-    maps = features(params, style, spec.style_layers, pooling=spec.pooling)
-    return Targets(
+    return Statistics(
         content=features(params, content, spec.content_layers, pooling=spec.pooling),
-        gram={layer: losses.mean_gram(maps[layer]) for layer in spec.style_layers},
+        gram=readings(params, style, dict.fromkeys(spec.style_layers, losses.mean_gram), pooling=spec.pooling),
     )
 
 
 @partial(jax.jit, static_argnames="spec")
-def balance(target: Targets, strength: Float[Array, ""], *, spec: Spec) -> tuple[Array, Array]:
+def balance(target: Statistics, strength: Float[Array, ""], *, spec: Spec) -> tuple[Array, Array]:
     """alpha and beta of eq. 5 for a strength r in [0, 1] that has no unit: `L = (1 - r) L_c + r L_s`.
 
     `relative` losses are taken as they are. Those of `mse` and `sum` have the unit of the weight file, so each is
@@ -92,24 +93,22 @@ def balance(target: Targets, strength: Float[Array, ""], *, spec: Spec) -> tuple
     alpha, beta = 1 - strength, strength
     if spec.form == "relative":
         return alpha, beta
-    zero = Targets(*jax.tree.map(jnp.zeros_like, target))
-    content = jnp.mean(_content_loss(zero.content, target, spec))
-    layers = [losses.style_loss(zero.gram[layer], target.gram[layer], form=spec.form) for layer in spec.style_layers]
-    style = jnp.mean(jnp.stack(layers))
-    return alpha / content, beta / style
+    zero = Statistics(*jax.tree.map(jnp.zeros_like, target))
+    content = jnp.mean(_content_loss(zero, target, spec))
+    return alpha / content, beta / jnp.mean(_style_losses(zero, target, spec))
 
 
-def _content_loss(maps: Maps, target: Targets, spec: Spec) -> Float[Array, " n"]:
+def _content_loss(found: Statistics, target: Statistics, spec: Spec) -> Float[Array, " n"]:
     """L_c: the sum over the content layers of eq. 1."""
-    parts = [losses.content_loss(maps[layer], target.content[layer], form=spec.form) for layer in spec.content_layers]
+    layers = spec.content_layers
+    parts = [losses.content_loss(found.content[layer], target.content[layer], form=spec.form) for layer in layers]
     return sum(parts, jnp.zeros(()))
 
 
-def _style_losses(maps: Maps, target: Targets, spec: Spec) -> Float[Array, "n layers"]:
+def _style_losses(found: Statistics, target: Statistics, spec: Spec) -> Float[Array, "n layers"]:
     """E_l of every style layer (eq. 3)."""
-    grams = {layer: losses.mean_gram(maps[layer]) for layer in spec.style_layers}
-    parts = [losses.style_loss(grams[layer], target.gram[layer], form=spec.form) for layer in spec.style_layers]
-    return jnp.stack(parts, -1)
+    layers = spec.style_layers
+    return jnp.stack([losses.style_loss(found.gram[layer], target.gram[layer], form=spec.form) for layer in layers], -1)
 
 
 def _combine(content: Array, style_layers: Array, tv: Array, weights: LossWeights) -> Losses:
@@ -118,29 +117,41 @@ def _combine(content: Array, style_layers: Array, tv: Array, weights: LossWeight
     return Losses(total, content, style, style_layers, tv)
 
 
-def _maps(params: Params, x: Array, spec: Spec) -> Maps:
-    return features(params, x, spec.layers, pooling=spec.pooling, precision=spec.precision, checkpoint=spec.checkpoint)
+def statistics(params: Params, x: Float[Array, "n h w 3"], *, spec: Spec) -> Statistics:
+    """What the losses see of x (RGB in [0, 1])."""
+
+    def reader(layer: str) -> Reader:
+        content, style = layer in spec.content_layers, layer in spec.style_layers
+        return lambda maps: (maps if content else None, losses.mean_gram(maps) if style else None)
+
+    readers = {layer: reader(layer) for layer in spec.layers}
+    options = {"pooling": spec.pooling, "precision": spec.precision, "checkpoint": spec.checkpoint}
+    found = readings(params, x, readers, **options)
+    return Statistics(
+        content={layer: found[layer][0] for layer in spec.content_layers},
+        gram={layer: found[layer][1] for layer in spec.style_layers},
+    )
 
 
 def evaluate(
-    params: Params, x: Float[Array, "n h w 3"], target: Targets, weights: LossWeights, *, spec: Spec
+    params: Params, x: Float[Array, "n h w 3"], target: Statistics, weights: LossWeights, *, spec: Spec
 ) -> Losses:
     """All losses of x (RGB in [0, 1]) against the targets; forward only."""
-    maps = _maps(params, x, spec)
-    content = jnp.broadcast_to(_content_loss(maps, target, spec), x.shape[:1])
-    return _combine(content, _style_losses(maps, target, spec), losses.total_variation(x), weights)
+    found = statistics(params, x, spec=spec)
+    content = jnp.broadcast_to(_content_loss(found, target, spec), x.shape[:1])
+    return _combine(content, _style_losses(found, target, spec), losses.total_variation(x), weights)
 
 
 def separate_gradients(
-    params: Params, x: Float[Array, "n h w 3"], target: Targets, weights: LossWeights, *, spec: Spec
+    params: Params, x: Float[Array, "n h w 3"], target: Statistics, weights: LossWeights, *, spec: Spec
 ) -> tuple[Losses, Float[Array, "n h w 3"], Float[Array, "n h w 3"]]:
     """The losses of x and the image-space gradients of L_c and of L_s, unweighted: for balancing and diagnostics."""
-    result, content_maps, style_maps, pull_back = _feature_gradients(params, x, target, weights, spec)
-    return result, pull_back(content_maps), pull_back(style_maps)
+    result, content, style, pull_back = _statistics_gradients(params, x, target, weights, spec)
+    return result, pull_back(content), pull_back(style)
 
 
 def value_and_grad(
-    params: Params, x: Float[Array, "n h w 3"], target: Targets, weights: LossWeights, *, spec: Spec
+    params: Params, x: Float[Array, "n h w 3"], target: Statistics, weights: LossWeights, *, spec: Spec
 ) -> tuple[Losses, Float[Array, "n h w 3"]]:
     """The losses of x and the gradient of L in x, by the way that `spec.gradients` names.
 
@@ -160,29 +171,29 @@ def value_and_grad(
         (_, result), gradient = jax.value_and_grad(joint, has_aux=True)(x)
         return result, gradient
 
-    result, content_maps, style_maps, pull_back = _feature_gradients(params, x, target, weights, spec)
+    result, content, style, pull_back = _statistics_gradients(params, x, target, weights, spec)
     if spec.gradients == "separate":
-        gradient = weights.content * pull_back(content_maps) + weights.style * pull_back(style_maps)
+        gradient = weights.content * pull_back(content) + weights.style * pull_back(style)
     else:
-        both = jax.tree.map(lambda c, s: weights.content * c + weights.style * s, content_maps, style_maps)
+        both = jax.tree.map(lambda c, s: weights.content * c + weights.style * s, content, style)
         gradient = pull_back(both)
     smoothing = jax.grad(lambda x: jnp.sum(losses.total_variation(x)))(x)
     return result, gradient + weights.tv * smoothing
 
 
-def _feature_gradients(params: Params, x: Array, target: Targets, weights: LossWeights, spec: Spec):
-    """The losses, dL_c/dF and dL_s/dF for every layer's map F, and VGG's pull-back to the image."""
-    maps, pull_back = jax.vjp(lambda x: _maps(params, x, spec), x)
+def _statistics_gradients(params: Params, x: Array, target: Statistics, weights: LossWeights, spec: Spec):
+    """The losses, the gradients of L_c and of L_s in the statistics, and the pull-back from there to the image."""
+    found, pull_back = jax.vjp(lambda x: statistics(params, x, spec=spec), x)
 
-    def content(maps: Maps) -> tuple[Array, Array]:
-        loss = jnp.broadcast_to(_content_loss(maps, target, spec), x.shape[:1])
+    def content(found: Statistics) -> tuple[Array, Array]:
+        loss = jnp.broadcast_to(_content_loss(found, target, spec), x.shape[:1])
         return jnp.sum(loss), loss
 
-    def style(maps: Maps) -> tuple[Array, Array]:
-        parts = _style_losses(maps, target, spec)
+    def style(found: Statistics) -> tuple[Array, Array]:
+        parts = _style_losses(found, target, spec)
         return jnp.sum(parts @ weights.style_layers), parts
 
-    (_, content_part), content_maps = jax.value_and_grad(content, has_aux=True)(maps)
-    (_, style_parts), style_maps = jax.value_and_grad(style, has_aux=True)(maps)
+    (_, content_part), content_gradient = jax.value_and_grad(content, has_aux=True)(found)
+    (_, style_parts), style_gradient = jax.value_and_grad(style, has_aux=True)(found)
     result = _combine(content_part, style_parts, losses.total_variation(x), weights)
-    return result, content_maps, style_maps, lambda gradients: pull_back(gradients)[0]
+    return result, content_gradient, style_gradient, lambda gradient: pull_back(gradient)[0]

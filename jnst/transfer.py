@@ -179,7 +179,7 @@ def spec_of(config: Config) -> Spec:
     )  # fmt: skip
 
 
-def loss_weights(config: Config, target: objective.Targets) -> LossWeights:
+def loss_weights(config: Config, target: objective.Statistics) -> LossWeights:
     """alpha, beta, w_l and tau of a config."""
     strength = DEFAULT_STRENGTH if config.strength is None else config.strength
     raw = config.raw_weights() or objective.balance(target, jnp.float32(strength), spec=spec_of(config))
@@ -193,7 +193,7 @@ def _program(
     """The solver on the objective; cached, so that equal settings share one compile a shape."""
 
     @jax.jit  # `start` asks for its shapes, `advance` calls it: traced once
-    def fun(x: Array, params: Params, target: objective.Targets, weights: LossWeights) -> Any:
+    def fun(x: Array, params: Params, target: objective.Statistics, weights: LossWeights) -> Any:
         losses, gradient = objective.value_and_grad(params, x, target, weights, spec=spec)
         return (losses.total[0], losses), gradient
 

@@ -22,6 +22,7 @@ from jnst.architecture import BLOCKS, WIDTHS, block_of, check_layers, layer_name
 from jnst.errors import InputError
 
 Params = Mapping[str, Mapping[str, Any]]
+Reader = Callable[[Array], Any]
 Pooling = Literal["max", "average"]
 Precision = Literal["float32", "tensorfloat32", "bfloat16"]
 _PRECISIONS = {
@@ -158,19 +159,20 @@ class _Block(nn.Module):
     """Pooling, but before the first block, and the convolutions of one block."""
 
     names: tuple[str, ...]
-    wanted: tuple[str, ...]
+    readers: tuple[tuple[str, Reader], ...] = ()
     pooling: Pooling = "max"
     precision: Precision = "float32"
 
     @nn.compact
-    def __call__(self, x: Array) -> tuple[Array, dict[str, Array]]:
-        """The last map, and those that are wanted."""
-        number = block_of(self.names[0])
+    def __call__(self, x: Array) -> tuple[Array, dict[str, Any]]:
+        """The last map, and what the readers make of theirs."""
+        number, readers, found = block_of(self.names[0]), dict(self.readers), {}
         x = _POOLS[self.pooling](x) if number > 1 else x
-        maps = {}
         for name in self.names:
-            x = maps[name] = _Conv(WIDTHS[number - 1], self.precision, name=name)(x)
-        return x, {name: values for name, values in maps.items() if name in self.wanted}
+            x = _Conv(WIDTHS[number - 1], self.precision, name=name)(x)
+            if name in readers:
+                x, found[name] = _fork(readers[name])(x)
+        return x, found
 
 
 def _blocks(architecture: str, layers: Sequence[str]) -> list[tuple[str, ...]]:
@@ -184,20 +186,39 @@ def _apply(block: _Block, params: Params, x: Array) -> Any:
     return block.apply({"params": params}, x)
 
 
-def _recomputed(run: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]:
-    """`run(params, x)`, for whose gradient nothing but its arguments is kept.
+def _nothing(gradient: Any) -> Array:
+    """Zero, known only when the gradient is: what it is added to waits.
 
-    As `jax.checkpoint`, whose recomputation XLA:CPU may do, and hold, long before the gradient is wanted: so x is made
-    to depend on the gradient that comes in.
+    XLA:CPU computes whatever it can as early as it can, and holds it until it is used.
     """
+    some = [jnp.asarray(leaf[(0,) * leaf.ndim], jnp.float32) for leaf in jax.tree.leaves(gradient)]
+    return sum((0 * jnp.where(jnp.isfinite(value), value, 0) for value in some), jnp.zeros(()))
+
+
+def _fork(reader: Reader) -> Callable[[Array], tuple[Array, Any]]:
+    """`x -> (x, reader(x))`, in whose gradient the reader's part is computed when the other has arrived."""
+
+    def forward(x: Array) -> tuple[tuple[Array, Any], Array]:
+        return (x, reader(x)), x
+
+    def backward(x: Array, gradients: tuple[Array, Any]) -> tuple[Array]:
+        above, read = gradients
+        return (above + jax.vjp(reader, x + _nothing(above).astype(x.dtype))[1](read)[0],)
+
+    fork = jax.custom_vjp(lambda x: (x, reader(x)))
+    fork.defvjp(forward, backward)
+    return fork
+
+
+def _recomputed(run: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]:
+    """`run(params, x)`, for whose gradient nothing but its arguments is kept: `jax.checkpoint` that waits."""
 
     def forward(params: Any, x: Array) -> tuple[Any, tuple[Any, Array]]:
         return run(params, x), (params, x)
 
     def backward(arguments: tuple[Any, Array], g: Any) -> tuple[Any, Array]:
         params, x = arguments
-        arrived = sum(leaf[:1, :1, :1, :1] for leaf in jax.tree.leaves(g))
-        return jax.vjp(run, params, x + 0 * jnp.asarray(arrived, x.dtype))[1](g)
+        return jax.vjp(run, params, x + _nothing(g).astype(x.dtype))[1](g)
 
     recomputed = jax.custom_vjp(run)
     recomputed.defvjp(forward, backward)
@@ -205,46 +226,60 @@ def _recomputed(run: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]
 
 
 def features(
+    params: Params, image: Float[Array, "n h w 3"], layers: Sequence[str], **options: Any
+) -> dict[str, Float[Array, "n _h _w _c"]]:
+    """The maps of the named layers `convB_I`, each after its ReLU: see `readings` for the rest.
+
+    The map of block B has the size floor(h / 2^(B-1)) x floor(w / 2^(B-1)).
+    """
+    return readings(params, image, {layer: lambda x: x for layer in layers}, **options)
+
+
+def readings(
     params: Params,
     image: Float[Array, "n h w 3"],
-    layers: Sequence[str],
+    readers: Mapping[str, Reader],
     *,
     pooling: Pooling = "max",
     precision: Precision = "float32",
     checkpoint: bool = False,
-) -> dict[str, Float[Array, "n _h _w _c"]]:
-    """The maps of the named layers, each after its ReLU; computes nothing above the deepest of them.
+) -> dict[str, Any]:
+    """What each layer's reader makes of its map after the ReLU; computes nothing above the deepest layer.
+
+    Where only a summary of a map is wanted, such as its Gram matrix, the map itself need not outlive it.
 
     Args:
         params: parameters of VGG-16 or VGG-19 (which of the two is read off their names).
         image: RGB in [0, 1]; a side of at least 2^(block of the deepest layer - 1) pixels.
-        layers: names `convB_I`.
+        readers: pure functions of a map (n, h, w, c) by layer `convB_I`.
         pooling: "max" as trained, or "average", which Gatys et al. (CVPR 2016, section 2) prefer.
         precision: of the convolutions; the maps come in the image's type. "tensorfloat32" is a GPU's (a TPU takes three
             bfloat16 products, a CPU float32); "bfloat16" also keeps the maps between the layers so.
         checkpoint: for gradients, keep only what goes from block to block and compute the maps again.
 
-    Returns:
-        `{layer: map}`, the map of block B of size floor(h / 2^(B-1)) x floor(w / 2^(B-1)).
-
     Raises:
         InputError: an unknown layer, or an image too small for it.
     """
-    architecture = architecture_of(params)
-    check_layers(tuple(layers), architecture)
+    architecture, layers = architecture_of(params), tuple(readers)
+    check_layers(layers, architecture)
     if layers:
         need = 2 ** (max(map(block_of, layers)) - 1)
         if min(image.shape[1:3]) < need:
             given = f"{image.shape[2]}x{image.shape[1]}"
             raise InputError(f"layer {max(layers)} needs an image of at least {need}x{need} pixels, got {given}")
-    x, maps = image, {}
+    chosen = tuple((layer, _in_type(reader, image.dtype)) for layer, reader in readers.items())
+    x, found = image, {}
     if "input" in params:
         x = jnp.asarray(_Input().apply({"params": params["input"]}, x))
     for names in _blocks(architecture, layers):
-        block = partial(_apply, _Block(names, tuple(layers), pooling, precision))
-        x, found = (_recomputed(block) if checkpoint else block)({name: params[name] for name in names}, x)
-        maps |= found
-    return {name: values.astype(image.dtype) for name, values in maps.items()}
+        block = partial(_apply, _Block(names, chosen, pooling, precision))
+        x, read = (_recomputed(block) if checkpoint else block)({name: params[name] for name in names}, x)
+        found |= read
+    return found
+
+
+def _in_type(reader: Reader, dtype: Any) -> Reader:
+    return lambda x: reader(x.astype(dtype))
 
 
 def prepare(params: Params, layers: Sequence[str]) -> Params:
@@ -281,6 +316,6 @@ def random_params(key: PRNGKeyArray | Array, architecture: str) -> Params:
         raise InputError(f"unknown architecture {architecture!r}: use one of {', '.join(BLOCKS)}")
     x, params = jnp.zeros((1, 16, 16, 3)), {"input": _Input().init(key, jnp.zeros((1, 16, 16, 3)))["params"]}
     for names in _blocks(architecture, layer_names(architecture)[-1:]):
-        (x, _), variables = _Block(names, ()).init_with_output(key, x)
+        (x, _), variables = _Block(names).init_with_output(key, x)
         params |= variables["params"]
     return params
