@@ -72,7 +72,7 @@ class SolverOptions:
     gradients: Literal["shared", "separate", "joint"] = "shared"
     """how the two gradients are computed: combined before one pull-back, one each, or of the sum; equal to rounding"""
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
-    """of the convolutions; the lower ones are faster on accelerators; losses and solver stay in float32"""
+    """of the convolutions: the lower ones round more and are faster (on the CPU, tensorfloat32); all else is float32"""
     checkpoint: bool = False
     """compute the network's maps again instead of keeping them for the gradient: less memory, more time"""
     init: str = "content"

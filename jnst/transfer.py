@@ -132,8 +132,10 @@ def _begin(
     spec = spec_of(config)
     target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
     args = (target, loss_weights(config, target))
-    if not spec.checkpoint and spec.precision != "bfloat16":  # it takes memory, and is float32's
-        params = prepare(params, spec.layers)  # only now: what runs once stays plain, because that compiles faster
+    if not spec.checkpoint:  # it takes memory
+        params = prepare(
+            params, spec.layers, spec.precision
+        )  # only now: what runs once stays plain, because that compiles faster
     args = (params, *args)
     run = minimize.start(program, start_image, args)
     run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing

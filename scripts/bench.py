@@ -8,6 +8,7 @@ evaluation  one value-and-gradient of the default objective, and one iteration o
 job         from the shell's prompt to the written file, with an empty and with a filled compilation cache
 quality     seconds until the loss that PyTorch's LBFGS (lr 1, history 100, clamped) has after 300 evaluations
 memory      peak memory of the process, after 3 and after 9 iterations, all compiled before, and when it compiles
+precision   iterations a second and images an hour in float32, TF32 and bfloat16; by default only on a GPU or TPU
 
 What PyTorch can do is skipped, and said, where it is not installed: pip install -e ".[bench]".
 """
@@ -272,7 +273,33 @@ def memory(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-FIGURES = {"evaluation": evaluation, "job": job, "quality": quality, "memory": memory}
+def precision(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Figure 5: the same run in each precision, its result judged in float32, beside PyTorch's LBFGS."""
+    evaluate = jax.jit(objective.evaluate, static_argnames="spec")
+    for size in options.precision_sizes:
+        problem = Problem(options, size)
+        rows = []
+        for name in ("float32", "tensorfloat32", "bfloat16"):
+            config = Config(iterations=options.iterations, precision=name)
+            result = transfer.stylize(problem.content, problem.style, config, problem.weights)
+            seconds = result.seconds - result.compile_seconds
+            loss = evaluate(problem.args[0], jnp.asarray(result.image), *problem.args[1:], spec=problem.spec).total[0]
+            rows.append((f"jnst, {name}", result.compile_seconds, seconds, float(loss)))
+        rivals = torch_objectives(problem, options)
+        for name, rival in rivals.items():
+            from torch_rival import lbfgs
+
+            pixels, seconds = lbfgs(rival, problem.content, options.iterations + 1)
+            rows.append((name, None, seconds, float(rival.loss(rival.image(pixels)))))
+        for name, compiling, seconds, loss in rows:
+            yield {
+                "size": problem.size, "contender": name, "compiling": "" if compiling is None else compiling,
+                "seconds": seconds, "iterations a second": options.iterations / seconds,
+                "images an hour": 3600 / seconds, "loss in float32": loss, "over float32": loss / rows[0][3],
+            }  # fmt: skip
+
+
+FIGURES = {"evaluation": evaluation, "job": job, "quality": quality, "memory": memory, "precision": precision}
 
 
 def print_table(name: str, rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -292,11 +319,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path, help=f"a folder with {CONTENT} and {STYLE}")
     parser.add_argument("--weights", type=Path, required=True, help="a weight file")
-    parser.add_argument("--figures", nargs="+", choices=FIGURES, default=list(FIGURES))
+    parser.add_argument("--figures", nargs="+", choices=FIGURES, help="all but precision, unless there is a GPU or TPU")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], help="of evaluation")
     parser.add_argument("--job-sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--quality-sizes", type=int, nargs="+", default=[256])
     parser.add_argument("--memory-sizes", type=int, nargs="+", default=[512, 1024, 2048])
+    parser.add_argument("--precision-sizes", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--iterations", type=int, default=200, help="of a job")
     parser.add_argument("--evaluations", type=int, default=300, help="of PyTorch's LBFGS in quality")
@@ -305,6 +333,7 @@ def main() -> None:
     options = parser.parse_args()
 
     device = jax.devices()[0]
+    figures = options.figures or [name for name in FIGURES if name != "precision" or device.platform != "cpu"]
     about = {
         "device": f"{device.platform}: {device.device_kind}",
         "cores": os.cpu_count(),
@@ -317,7 +346,7 @@ def main() -> None:
     print(json.dumps(about))
     tables = {}
     try:
-        for name in options.figures:
+        for name in figures:
             tables[name] = print_table(name, FIGURES[name](options))
             if options.output:
                 options.output.write_text(json.dumps({**about, "command": sys.argv[1:], **tables}))
