@@ -18,6 +18,7 @@ from jnst.errors import InputError
 Strength = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: 0.95)")]
 Weight = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: from --strength)")]
 Layers = Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER ...")]
+Scales = Annotated[tuple[str, ...], tyro.conf.arg(metavar="auto|N|PIXELS ...")]
 LayerWeights = Annotated[
     tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint="(default: equal)")
 ]
@@ -62,7 +63,9 @@ class SolverOptions:
     optimizer: Literal["lbfgsb", "adam", "jaxopt"] = "lbfgsb"
     """lbfgsb: bounded L-BFGS; adam: projected onto the box after each step; jaxopt: its own LBFGSB, for comparison"""
     iterations: int = 200
-    """iterations, 0 or more"""
+    """iterations of the whole run, 0 or more"""
+    scales: Scales = ("auto",)
+    """coarse to fine: auto, how many scales, or the longer sides of the coarse ones, increasing; 1: one scale"""
     history_size: int = 10
     """pairs that L-BFGS remembers, 1 or more; each holds two images in memory"""
     history_dtype: Literal["float32", "bfloat16"] = "float32"
@@ -75,6 +78,8 @@ class SolverOptions:
     """of the convolutions: the lower ones round more and are faster (on the CPU, tensorfloat32); all else is float32"""
     checkpoint: bool = False
     """compute the network's maps again instead of keeping them for the gradient: less memory, more time"""
+    tile: int = 0
+    """compute in overlapping windows of so many pixels a side, exactly: any size in little memory, slower; 0: whole"""
     init: str = "content"
     """start image: content, style, noise, or the path of an image"""
     seed: int = 0
@@ -101,6 +106,8 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
             _need(len(layers) > 0, name, "name at least one layer", "none")
             check_layers(layers, "vgg19")  # VGG-16 has a few less: `vgg.features` checks again
             _need(len(set(layers)) == len(layers), name, "name each layer once", " ".join(layers))
+        object.__setattr__(self, "scales", _split(self.scales))
+        _check_scales(self.scales)
         _check_layer_weights(self.style_layer_weights, self.style_layers)
         for name in ("content_weight", "style_weight", "tv_weight"):
             value = getattr(self, name)
@@ -115,6 +122,7 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
         _need(weights is None or any(weights), "content_weight", "be above 0 where --style-weight is 0", "0")
         _need(self.iterations >= 0, "iterations", "be at least 0", self.iterations)
         _need(self.history_size >= 1, "history_size", "be at least 1", self.history_size)
+        _need(self.tile >= 0, "tile", "be at least 0", self.tile)
         rate = self.learning_rate
         _need(math.isfinite(rate) and rate > 0, "learning_rate", "be a finite number above 0", rate)
         _need(0 <= self.seed < 2**32, "seed", f"be between 0 and {2**32 - 1}", self.seed)
@@ -135,6 +143,13 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
 def _split(layers: tuple[str, ...]) -> tuple[str, ...]:
     """Commas separate as blanks do, as users of other tools write them."""
     return tuple(name for item in layers for name in re.split(r"[,\s]+", item) if name)
+
+
+def _check_scales(scales: tuple[str, ...]) -> None:
+    numbers = [int(scale) for scale in scales if re.fullmatch("[0-9]+", scale)]
+    known = scales == ("auto",) or (len(numbers) == len(scales) > 0 and numbers[0] > 0)
+    _need(known, "scales", "be auto, a number of scales, or increasing sides in pixels", " ".join(scales) or "nothing")
+    _need(numbers == sorted(set(numbers)), "scales", "increase", " ".join(scales))
 
 
 def _check_layer_weights(weights: tuple[float, ...] | None, layers: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jnst import losses
+from jnst import losses, tiles
 from jnst.vgg import Params, Pooling, Precision, Reader, features, readings
 
 Gradients = Literal["shared", "separate", "joint"]
@@ -32,6 +32,7 @@ class Spec:
     gradients: Gradients = "shared"
     precision: Precision = "float32"
     checkpoint: bool = False
+    tile: int = 0
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -75,8 +76,12 @@ def targets(
     """The targets of a content and a style image, RGB in [0, 1], always in float32; the two may differ in size.
 
     Raises:
-        InputError: an unknown layer, or an image too small for it.
+        InputError: an unknown layer, an image too small for it, or a tile smaller than the receptive field.
     """
+    if spec.tile:
+        options = {"tile": spec.tile, "options": {"pooling": spec.pooling}}
+        maps, _ = tiles.statistics(params, content, spec.content_layers, (), **options)
+        return Statistics(maps, tiles.statistics(params, style, (), spec.style_layers, **options)[1])
     return Statistics(
         content=features(params, content, spec.content_layers, pooling=spec.pooling),
         gram=readings(params, style, dict.fromkeys(spec.style_layers, losses.mean_gram), pooling=spec.pooling),
@@ -119,13 +124,16 @@ def _combine(content: Array, style_layers: Array, tv: Array, weights: LossWeight
 
 def statistics(params: Params, x: Float[Array, "n h w 3"], *, spec: Spec) -> Statistics:
     """What the losses see of x (RGB in [0, 1])."""
+    options = {"pooling": spec.pooling, "precision": spec.precision, "checkpoint": spec.checkpoint}
+    if spec.tile:
+        layers = spec.content_layers, spec.style_layers
+        return Statistics(*tiles.statistics(params, x, *layers, tile=spec.tile, options=options))
 
     def reader(layer: str) -> Reader:
         content, style = layer in spec.content_layers, layer in spec.style_layers
         return lambda maps: (maps if content else None, losses.mean_gram(maps) if style else None)
 
     readers = {layer: reader(layer) for layer in spec.layers}
-    options = {"pooling": spec.pooling, "precision": spec.precision, "checkpoint": spec.checkpoint}
     found = readings(params, x, readers, **options)
     return Statistics(
         content={layer: found[layer][0] for layer in spec.content_layers},

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from jnst import image
+from jnst import image, memory
 from jnst.architecture import MIN_SIDE, Backbone
 from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
@@ -47,6 +47,8 @@ class FileOptions:
     """the picture to write, .png .jpg .webp or .tif"""
     image_size: int = 512
     """longer side of the result in pixels, at least 32; never enlarges; 0 keeps the content's size"""
+    style_scale: float = 1.0
+    """longer side of the painting over the result's: smaller makes smaller strokes; never enlarges"""
     overwrite: bool = False
     """replace existing files"""
 
@@ -65,7 +67,14 @@ class WeightOptions:
 
 @dataclass(frozen=True)
 class MachineOptions:
-    """What is kept on this machine."""
+    """What is used of this machine, and kept on it."""
+
+    max_memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE", help_behavior_hint="(default: what is free)")] = (
+        None
+    )
+    """take no more than so much, such as 6GB: a slower way is chosen where a faster one does not fit"""
+    plan: bool = False
+    """tell what the run would take, memory and minutes, and how it would compute; paint nothing"""
 
     no_compilation_cache: bool = False
     """compile anew instead of keeping compiled programs in the user's cache directory"""
@@ -172,6 +181,10 @@ def check(options: Options, config: Config) -> None:
     if options.file.image_size != 0 and options.file.image_size < MIN_SIDE:
         given = options.file.image_size
         raise InputError(f"--image-size must be at least {MIN_SIDE}, or 0 for the content's size, got {given}")
+    if not 0 < options.file.style_scale <= 100:
+        raise InputError(f"--style-scale must be above 0 and at most 100, got {options.file.style_scale}")
+    if options.machine.max_memory:
+        memory.parse_bytes(options.machine.max_memory)
     if options.report.save_every < 0:
         raise InputError(f"--save-every must be at least 0, got {options.report.save_every}")
     output, trace = output_of(options), options.report.trace
@@ -203,7 +216,7 @@ def job(options: Options) -> int:
     threading.Thread(target=importlib.import_module, args=("jnst.trace",), daemon=True).start()  # JAX, meanwhile
     content = image.load(options.content, image_size=options.file.image_size)
     size = (content.shape[2], content.shape[1])
-    style = image.load(options.style, image_size=max(size))  # strokes keep their size relative to the picture
+    style = image.load(options.style, image_size=round(max(size) * options.file.style_scale))
     init = None if config.init in ("content", "style", "noise") else image.load(config.init, size=size)
     lap("images")
     weights = find_weights(options)
@@ -214,6 +227,9 @@ def job(options: Options) -> int:
     if not options.machine.no_compilation_cache:
         compilation.keep_compiled()
     lap("import")
+    if options.machine.plan:
+        return tell_plan(options, config, weights, (content.shape[1], content.shape[2]))
+    config = fit(options, config, weights, (content.shape[1], content.shape[2]))
     output = output_of(options)
     about = {"content": options.content.name, "style": options.style.name, "image_size": size,
              "settings": asdict(config), "weights": weights.record()}  # fmt: skip
@@ -238,6 +254,7 @@ def paint(
     Raises:
         InputError: more memory is needed than the device has.
     """
+    from jnst.plan import choices
     from jnst.progress import reporter
     from jnst.transfer import stylize
 
@@ -252,16 +269,60 @@ def paint(
                 image.save(progress.image(), steps[progress.iteration])
             return bool(interrupted)
 
-        try:
-            result = stylize(
-                content, style, config, weights, init=init, stop_every=options.report.save_every, callback=look_in
-            )
-        except RuntimeError as error:  # XLA's, on every backend
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            given = f"{content.shape[2]}x{content.shape[1]}"
-            raise InputError(f"not enough memory for {given} pixels; give a smaller --image-size") from None
-    return result, bool(interrupted)
+        for name, choice in choices(config, content.shape[1:3]):
+            try:
+                result = stylize(
+                    content, style, choice, weights, init=init, stop_every=options.report.save_every, callback=look_in
+                )
+            except RuntimeError as error:  # XLA's, on every backend
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                if not options.report.quiet:
+                    print(f"jnst: not enough memory ({name}); trying a way that takes less", file=sys.stderr)
+            else:
+                return result, bool(interrupted)
+    given = f"{content.shape[2]}x{content.shape[1]}"
+    raise InputError(f"not enough memory for {given} pixels; give a smaller --image-size")
+
+
+def fit(options: Options, config: Config, weights: "Weights", size: tuple[int, int]) -> Config:
+    """The config, with the fastest way of computing that the memory allows.
+
+    Raises:
+        InputError: none does.
+    """
+    from jnst import plan
+
+    given = options.machine.max_memory
+    limit = memory.parse_bytes(given) if given else plan.available()
+    if limit is None or (not given and plan.certainly_fits(size, limit)):
+        return config
+    way = plan.fitting(config, weights.params, size, limit)
+    if way.config != config and not options.report.quiet:
+        print(f"jnst: computing by {way.name}, {way.peak / 1e9:.1f} GB, to fit {limit / 1e9:.1f} GB", file=sys.stderr)
+    return way.config
+
+
+def tell_plan(options: Options, config: Config, weights: "Weights", size: tuple[int, int]) -> int:
+    """Prints the scales, the ways of computing with their memory and time, and the one that would be used."""
+    from jnst import plan
+    from jnst.scales import scales
+
+    stages = scales(size[0], size[1], config.iterations, config.scales)
+    print("scales    " + ", ".join(f"{s.width}x{s.height} ({s.iterations} iterations)" for s in stages))
+    given = options.machine.max_memory
+    limit = memory.parse_bytes(given) if given else plan.available()
+    print(f"memory    {limit / 1e9:.1f} GB" if limit else "memory    not known")
+    chosen, second = None, plan.seconds_an_iteration(config, weights.params, size)
+    for way in plan.ways(config, weights.params, size):
+        slower = plan.slowdown(way.config, weights.params, size)
+        pixels = sum(s.iterations * s.width * s.height for s in stages) / (size[0] * size[1])
+        minutes = second * slower * pixels / 60
+        fits = limit is None or way.peak <= limit
+        chosen = chosen or (way.name if fits else None)
+        print(f"{way.name:14s}{way.peak / 1e9:6.1f} GB  about {minutes:.0f} min{'' if fits else '  does not fit'}")
+    print(f"uses      {chosen or 'nothing: give a smaller --image-size'}")
+    return 0 if chosen else 2
 
 
 def find_weights(options: Options) -> "Weights":

@@ -1,11 +1,11 @@
-"""One content image, one style image -> one result: start image, solver, progress. Arrays in, arrays out."""
+"""One content image, one style image -> one result: scales, start image, solver, progress. Arrays in, arrays out."""
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,8 @@ from jnst import minimize, objective, solver
 from jnst.architecture import MIN_SIDE, check_layers
 from jnst.config import DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
-from jnst.objective import Losses, LossWeights, Spec
+from jnst.objective import LossWeights, Spec
+from jnst.scales import Scale, resize, scales
 from jnst.vgg import Params, architecture_of, prepare
 from jnst.weights import Weights
 
@@ -27,12 +28,13 @@ CHUNK_SECONDS = 1.0  # how long the device works before the host looks in
 
 @dataclass(frozen=True)
 class Iteration:
-    """One line of a run's history: the losses of the iterate after `iteration` iterations.
+    """One line of a run's history: the losses of the iterate after `iteration` iterations, at its scale.
 
-    `seconds` since the start of the run; inside a chunk it is shared out by evaluations.
+    `seconds` since the start of the run; inside a chunk it is shared out by evaluations. `size`: (width, height).
     """
 
     iteration: int
+    size: tuple[int, int]
     evaluations: int
     seconds: float
     loss: float
@@ -43,7 +45,10 @@ class Iteration:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a callback gets once a chunk. `image()` copies the best image so far to the host; not after the call."""
+    """What a callback gets once a chunk.
+
+    `best_loss` of the scale at work; `image()` copies its best image so far to the host, not after the call.
+    """
 
     iteration: int
     iterations: int
@@ -58,8 +63,8 @@ class Result:
     """The best image that the run has seen, and how it was found.
 
     `stop_reason`: `max_iterations`, `converged`, `line_search`, `not_finite`, or `stopped` (by the callback).
-    `seconds` are those of the run, `compile_seconds` of them before its first iteration; `weights` is the record of the
-    weights where `stylize` was given `Weights`.
+    `seconds` are those of the run, `compile_seconds` of them before the first iteration of each scale; `weights` is the
+    record of the weights where `stylize` was given `Weights`.
     """
 
     image: np.ndarray
@@ -103,81 +108,106 @@ def stylize(
     record = params.record() if isinstance(params, Weights) else None
     params = params.params if isinstance(params, Weights) else params
     check_inputs(content, style, config, params)
-    began = time.perf_counter()
-    start_image = jnp.asarray(_start(content, style, config, init), jnp.float32)
-    program = _program(
-        spec_of(config), config.optimizer, config.history_size, config.history_dtype, config.learning_rate
-    )
-    run, args = _begin(program, jax.device_put(params), content, style, start_image, config)
-    compiled = time.perf_counter()
-    run, history, stopped = _iterate(program, run, args, config, began=began, stop_every=stop_every, callback=callback)
-    status = int(run.state.stop)
+    work = _Work(config, jax.device_put(params), callback, stop_every)
+    height, width = content.shape[1:3]
+    content, style = jnp.asarray(content, jnp.float32), jnp.asarray(style, jnp.float32)
+    image = jnp.asarray(_start(content, style, config, init), jnp.float32)
+    best = None
+    for scale in scales(height, width, config.iterations, config.scales):
+        smaller = [max(MIN_SIDE, round(side * scale.height / height)) for side in style.shape[1:3]]
+        size = (scale.height, scale.width)
+        best = work.paint(scale, resize(content, *size), resize(style, *smaller), resize(image, *size))
+        image = best.image
+        if best.stop_reason in ("stopped", "not_finite"):
+            break
+    assert best is not None
     return Result(
-        image=np.array(run.best_x),
-        loss=float(run.best.value),
-        iterations=int(run.iteration),
-        evaluations=int(run.state.evaluations),
-        seconds=time.perf_counter() - began,
-        compile_seconds=compiled - began,
-        stop_reason="stopped" if stopped and status == minimize.RUNNING else minimize.STOP_REASONS[status],
-        history=history,
+        image=np.array(resize(image, height, width)),
+        loss=best.loss,
+        iterations=work.history[-1].iteration,
+        evaluations=work.history[-1].evaluations,
+        seconds=work.seconds(),
+        compile_seconds=work.compile_seconds,
+        stop_reason=best.stop_reason,
+        history=work.history,
         weights=record,
     )
 
 
-def _begin(
-    program: solver.Solver, params: Params, content: Image, style: StyleImage, start_image: Array, config: Config
-) -> tuple[minimize.Run, tuple]:
-    """The run before its first evaluation and the objective's arguments, all programs compiled."""
-    spec = spec_of(config)
-    target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
-    args = (target, loss_weights(config, target))
-    if not spec.checkpoint:  # it takes memory
-        params = prepare(
-            params, spec.layers, spec.precision
-        )  # only now: what runs once stays plain, because that compiles faster
-    args = (params, *args)
-    run = minimize.start(program, start_image, args)
-    run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
-    return jax.block_until_ready(run), args
+class _Best(NamedTuple):
+    """The best image of one scale."""
+
+    image: Float[Array, "1 _h _w 3"]
+    loss: float
+    stop_reason: str
 
 
-def _iterate(
-    program: solver.Solver,
-    run: minimize.Run,
-    args: tuple,
-    config: Config,
-    *,
-    began: float,
-    stop_every: int,
-    callback: Callback,
-) -> tuple[minimize.Run, list[Iteration], bool]:
-    """Chunks of about CHUNK_SECONDS until the run ends; the run, its history, and whether it was stopped."""
-    spec, iterations = spec_of(config), config.iterations
-    history: list[Iteration] = []
-    stopped, count, done = False, 2, -1
-    while done < iterations and not stopped and int(run.state.stop) == minimize.RUNNING:
-        count = min(count, iterations - done, minimize.CHUNK)
-        count = min(count, stop_every - max(done, 0) % stop_every + (done < 0)) if stop_every else count
-        before = time.perf_counter() - began
-        run, records = minimize.advance(program, run, args, jnp.int32(count))
-        done, start = int(run.iteration), done
-        seconds = (before, time.perf_counter() - began)
-        evaluations = history[-1].evaluations if history else 0
-        new = _history(jax.device_get(records), (start, done), seconds, evaluations, spec)
-        history += new
-        count = max(1, min(2 * count, int(CHUNK_SECONDS * len(new) / max(seconds[1] - before, 1e-6))))
-        best_x = run.best_x
-        image = lambda: np.array(best_x)  # noqa: B023, E731 (valid during the callback only, as Progress says)
-        stopped = bool(callback(Progress(done, iterations, seconds[1], float(run.best.value), new, image)))
-    return run, history, stopped
+class _Work:
+    """One run: what its scales share, and the history that they write."""
+
+    def __init__(self, config: Config, params: Params, callback: Callback, stop_every: int) -> None:
+        self.began, self.compile_seconds = time.perf_counter(), 0.0
+        self.history: list[Iteration] = []
+        self.config, self.callback, self.stop_every = config, callback, stop_every
+        self.params = params  # what runs once stays plain, because that compiles faster
+        # a checkpoint is there to save memory
+        self.fast = params if config.checkpoint else prepare(params, spec_of(config).layers, config.precision)
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    def paint(self, scale: Scale, content: Array, style: Array, start: Array) -> _Best:
+        """The best image of that scale; all three images have its size, but for the style."""
+        whole = max(scale.height, scale.width) <= self.config.tile  # one window would hold it
+        config = replace(self.config, tile=0) if whole else self.config
+        run, args = self._begin(config, content, style, start)
+        run, stopped = self._iterate(config, run, args, scale)
+        status = int(run.state.stop)
+        reason = "stopped" if stopped and status == minimize.RUNNING else minimize.STOP_REASONS[status]
+        return _Best(run.best_x, float(run.best.value), reason)
+
+    def _begin(self, config: Config, content: Array, style: Array, start: Array) -> tuple[minimize.Run, tuple]:
+        """The run before its first evaluation and the objective's arguments, all programs compiled."""
+        before, program = self.seconds(), program_of(config)
+        target = objective.targets(self.params, content, style, spec=spec_of(config))
+        args = (self.fast, target, loss_weights(config, target))
+        run = minimize.start(program, start, args)
+        run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
+        jax.block_until_ready(run)
+        self.compile_seconds += self.seconds() - before
+        return run, args
+
+    def _iterate(self, config: Config, run: minimize.Run, args: tuple, scale: Scale) -> tuple[minimize.Run, bool]:
+        """Chunks of about CHUNK_SECONDS until the scale is done, and whether the callback stopped it."""
+        program, spec = program_of(config), spec_of(config)
+        before = self.history[-1] if self.history else None  # of the scale before
+        first = before.iteration if before else 0
+        stopped, count, done = False, 2, -1
+        while done < scale.iterations and not stopped and int(run.state.stop) == minimize.RUNNING:
+            count = min(count, scale.iterations - done, minimize.CHUNK)
+            if self.stop_every:
+                count = min(count, self.stop_every - (first + max(done, 0)) % self.stop_every + (done < 0))
+            began, start = self.seconds(), done
+            run, records = minimize.advance(program, run, args, jnp.int32(count))
+            done = int(run.iteration)
+            span = _Span(start + 1, done + 1, began, self.seconds(), (scale.width, scale.height), before)
+            new = _history(jax.device_get(records), span, self.history, spec)
+            self.history += new
+            seconds = span.ended - span.began
+            count = max(1, min(2 * count, int(CHUNK_SECONDS * (done - start) / max(seconds, 1e-6))))
+            best_x = run.best_x
+            image = lambda: np.array(best_x)  # noqa: B023, E731 (valid during the callback only, as Progress says)
+            best = float(run.best.value)
+            progress = Progress(first + max(done, 0), self.config.iterations, self.seconds(), best, new, image)
+            stopped = bool(self.callback(progress))
+        return run, stopped
 
 
 def spec_of(config: Config) -> Spec:
     """The static part of the objective that a config names."""
     return Spec(
         config.content_layers, config.style_layers, config.pooling, config.loss, config.gradients,
-        config.precision, config.checkpoint,
+        config.precision, config.checkpoint, config.tile,
     )  # fmt: skip
 
 
@@ -188,12 +218,15 @@ def loss_weights(config: Config, target: objective.Statistics) -> LossWeights:
     return LossWeights(*(jnp.asarray(w, jnp.float32) for w in (*raw, config.layer_weights(), config.tv_weight)))
 
 
+def program_of(config: Config) -> solver.Solver:
+    """The solver on the objective that a config names; equal settings share one compile a shape."""
+    return _program(spec_of(config), config.optimizer, config.history_size, config.history_dtype, config.learning_rate)
+
+
 @lru_cache
 def _program(
     spec: Spec, optimizer: solver.Optimizer, history_size: int, history_dtype: str, learning_rate: float
 ) -> solver.Solver:
-    """The solver on the objective; cached, so that equal settings share one compile a shape."""
-
     @jax.jit  # `start` asks for its shapes, `advance` calls it: traced once
     def fun(x: Array, params: Params, target: objective.Statistics, weights: LossWeights) -> Any:
         losses, gradient = objective.value_and_grad(params, x, target, weights, spec=spec)
@@ -226,27 +259,39 @@ def _start(content: Image, style: StyleImage, config: Config, init: Any) -> Any:
     if config.init == "content":
         return content
     if config.init == "style":
-        return jnp.clip(jax.image.resize(jnp.asarray(style), content.shape, "lanczos3"), 0, 1)
+        return resize(jnp.asarray(style), *content.shape[1:3])
     if config.init == "noise":
         noise = 0.5 + 0.1 * jax.random.normal(jax.random.key(config.seed), content.shape)
         return jnp.clip(noise, 0, 1)
     raise InputError(f"--init must be content, style or noise, got {config.init!r}; load a file yourself, pass init=")
 
 
-def _history(
-    records: minimize.Records, span: tuple[int, int], seconds: tuple[float, float], evaluations: int, spec: Spec
-) -> list[Iteration]:
-    """The rows of the chunk from iteration span[0] to span[1], its seconds shared out by evaluations."""
-    counts = [int(n) for n in records.evaluations[: span[1] - span[0]]]
+class _Span(NamedTuple):
+    """The iterations of one chunk, numbered within their scale, and when it ran."""
+
+    first: int
+    end: int
+    began: float
+    ended: float
+    size: tuple[int, int]
+    before: Iteration | None
+    """the last iteration of the scale before"""
+
+
+def _history(records: minimize.Records, span: _Span, history: list[Iteration], spec: Spec) -> list[Iteration]:
+    """The rows of a chunk, its seconds shared out by evaluations; of a later scale's start image none is made."""
+    offset = span.before.evaluations if span.before else 0
+    counts = [offset + int(n) for n in records.evaluations[: span.end - span.first]]
+    done = history[-1].evaluations if history else 0
     rows = []
     for k, count in enumerate(counts):
-        share = (count - evaluations) / max(1, counts[-1] - evaluations)
+        if span.before and span.first + k == 0:
+            continue
+        share = (count - done) / max(1, counts[-1] - done)
+        seconds = span.began + share * (span.ended - span.began)
         losses = jax.tree.map(lambda a, k=k: a[k], records.aux)
-        rows.append(_iteration(span[0] + k + 1, count, seconds[0] + share * (seconds[1] - seconds[0]), losses, spec))
+        iteration = span.first + k + (span.before.iteration if span.before else 0)
+        layers = dict(zip(spec.style_layers, map(float, losses.style_layers[0]), strict=True))
+        total, content, style = (float(a[0]) for a in (losses.total, losses.content, losses.style))
+        rows.append(Iteration(iteration, span.size, count, seconds, total, content, style, layers))
     return rows
-
-
-def _iteration(iteration: int, evaluations: int, seconds: float, losses: Losses, spec: Spec) -> Iteration:
-    layers = dict(zip(spec.style_layers, map(float, losses.style_layers[0]), strict=True))
-    total, content, style = (float(a[0]) for a in (losses.total, losses.content, losses.style))
-    return Iteration(iteration, evaluations, seconds, total, content, style, layers)

@@ -9,13 +9,13 @@ function that captures them compiles slowly and holds a second copy. `input` say
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jnst import winograd
 from jnst.architecture import BLOCKS, WIDTHS, block_of, check_layers, layer_names
@@ -62,7 +62,8 @@ def _kernel_gradient(convolve: Callable[[Array, Array], Array], residuals: Resid
     return None if x is None else jax.vjp(partial(convolve, x), kernel)[1](g)[0]
 
 
-def _dense(g: Any) -> Array:
+def dense(g: Any) -> Array:
+    """A cotangent as an array: a symbolic zero as zeros."""
     return g if isinstance(g, jax.Array) else jnp.zeros(g.shape, g.dtype)  # else a SymbolicZero
 
 
@@ -71,7 +72,7 @@ def _conv3x3_forward(x: Any, kernel: Any, precision: Precision) -> tuple[Array, 
 
 
 def _conv3x3_backward(precision: Precision, residuals: Residuals, g: Array) -> tuple[Array, Array | None]:
-    g = _dense(g)
+    g = dense(g)
     flipped = residuals[1][::-1, ::-1].swapaxes(2, 3)
     kernel_gradient = _kernel_gradient(lambda x, k: _convolve(x, k, precision), residuals, g)
     return _convolve(g, flipped, precision), kernel_gradient
@@ -91,7 +92,7 @@ def _winograd_forward(x: Any, transformed: Any) -> tuple[Array, Residuals]:
 
 
 def _winograd_backward(residuals: Residuals, g: Array) -> tuple[Array, Array | None]:
-    g = _dense(g)
+    g = dense(g)
     return winograd.convolve_transposed(g, residuals[1]), _kernel_gradient(winograd.convolve, residuals, g)
 
 
@@ -124,6 +125,31 @@ def average_pool(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
 
 
 _POOLS = {"max": max_pool, "average": average_pool}
+
+
+class Region(NamedTuple):
+    """Which part of an array is image, for arrays larger than their image or cut out of it: one entry an image.
+
+    Outside every map is zero, as VGG pads, so that the maps inside are those of the image alone.
+    """
+
+    top: Int[Array, " n"]
+    """position in the image of the array's first row, a multiple of 2^(block of the deepest layer - 1)"""
+    left: Int[Array, " n"]
+    height: Int[Array, " n"]
+    """of the image, in pixels"""
+    width: Int[Array, " n"]
+
+    def mask(self, shape: tuple[int, ...], block: int) -> Bool[Array, "n h w 1"]:
+        """Where a map of this block and shape (n, h, w, c) lies in the image."""
+        unit = 2 ** (block - 1)
+
+        def inside(first: Array, size: Array, count: int) -> Array:
+            position = (first // unit)[:, None] + jnp.arange(count)[None]
+            return (position >= 0) & (position < (size // unit)[:, None])
+
+        rows, columns = inside(self.top, self.height, shape[1]), inside(self.left, self.width, shape[2])
+        return rows[:, :, None, None] & columns[:, None, :, None]
 
 
 class _Input(nn.Module):
@@ -164,12 +190,15 @@ class _Block(nn.Module):
     precision: Precision = "float32"
 
     @nn.compact
-    def __call__(self, x: Array) -> tuple[Array, dict[str, Any]]:
+    def __call__(self, x: Array, region: Region | None = None) -> tuple[Array, dict[str, Any]]:
         """The last map, and what the readers make of theirs."""
         number, readers, found = block_of(self.names[0]), dict(self.readers), {}
         x = _POOLS[self.pooling](x) if number > 1 else x
+        inside = True if region is None else region.mask(x.shape, number)
+        x = x if region is None else jnp.where(inside, x, 0)  # an odd last row was pooled with what lies beyond it
         for name in self.names:
             x = _Conv(WIDTHS[number - 1], self.precision, name=name)(x)
+            x = x if region is None else jnp.where(inside, x, 0)
             if name in readers:
                 x, found[name] = _fork(readers[name])(x)
         return x, found
@@ -182,8 +211,9 @@ def _blocks(architecture: str, layers: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(block) for _, block in groupby(names, block_of)]
 
 
-def _apply(block: _Block, params: Params, x: Array) -> Any:
-    return block.apply({"params": params}, x)
+def _apply(block: _Block, arguments: tuple[Params, Region | None], x: Array) -> Any:
+    params, region = arguments
+    return block.apply({"params": params}, x, region)
 
 
 def _nothing(gradient: Any) -> Array:
@@ -211,14 +241,14 @@ def _fork(reader: Reader) -> Callable[[Array], tuple[Array, Any]]:
 
 
 def _recomputed(run: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]:
-    """`run(params, x)`, for whose gradient nothing but its arguments is kept: `jax.checkpoint` that waits."""
+    """`run(arguments, x)`, for whose gradient nothing but its arguments is kept: `jax.checkpoint` that waits."""
 
-    def forward(params: Any, x: Array) -> tuple[Any, tuple[Any, Array]]:
-        return run(params, x), (params, x)
+    def forward(arguments: Any, x: Array) -> tuple[Any, tuple[Any, Array]]:
+        return run(arguments, x), (arguments, x)
 
-    def backward(arguments: tuple[Any, Array], g: Any) -> tuple[Any, Array]:
-        params, x = arguments
-        return jax.vjp(run, params, x + _nothing(g).astype(x.dtype))[1](g)
+    def backward(residuals: tuple[Any, Array], g: Any) -> tuple[Any, Array]:
+        arguments, x = residuals
+        return jax.vjp(run, arguments, x + _nothing(g).astype(x.dtype))[1](g)
 
     recomputed = jax.custom_vjp(run)
     recomputed.defvjp(forward, backward)
@@ -243,6 +273,7 @@ def readings(
     pooling: Pooling = "max",
     precision: Precision = "float32",
     checkpoint: bool = False,
+    region: Region | None = None,
 ) -> dict[str, Any]:
     """What each layer's reader makes of its map after the ReLU; computes nothing above the deepest layer.
 
@@ -256,6 +287,7 @@ def readings(
         precision: of the convolutions; the maps come in the image's type. "tensorfloat32" is a GPU's (a TPU takes three
             bfloat16 products, a CPU float32, but see `prepare`); "bfloat16" also keeps the maps between the layers so.
         checkpoint: for gradients, keep only what goes from block to block and compute the maps again.
+        region: which part of the array is image; all of it by default.
 
     Raises:
         InputError: an unknown layer, or an image too small for it.
@@ -271,9 +303,11 @@ def readings(
     x, found = image, {}
     if "input" in params:
         x = jnp.asarray(_Input().apply({"params": params["input"]}, x))
+    x = x if region is None else jnp.where(region.mask(x.shape, 1), x, 0)
     for names in _blocks(architecture, layers):
         block = partial(_apply, _Block(names, chosen, pooling, precision))
-        x, read = (_recomputed(block) if checkpoint else block)({name: params[name] for name in names}, x)
+        needed = {name: params[name] for name in names}
+        x, read = (_recomputed(block) if checkpoint else block)((needed, region), x)
         found |= read
     return found
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def test_trace_and_intermediates(files):
     assert len(header["weights"]["sha256"]) == 64
     assert [row["iteration"] for row in rows] == [0, 1, 2, 3, 4]
     assert set(rows[0]) == {
-        "record", "iteration", "evaluations", "seconds", "loss", "content_loss", "style_loss", "style_layers"
+        "record", "iteration", "size", "evaluations", "seconds", "loss", "content_loss", "style_loss", "style_layers"
     }  # fmt: skip
     assert footer["stop_reason"] == "max_iterations"
     assert footer["output"] == str(files / "out.png")
@@ -257,3 +258,21 @@ def test_the_real_thing(tmp_path):
     assert rows[-1]["loss"] < 0.2
     picture = image.load(tmp_path / "out.png")
     assert picture.std() > 0.1
+
+
+def test_the_plan_tells_and_paints_nothing(files, capsys):
+    assert jnst(files, "--plan", "--scales", 1) == 0
+    shown = capsys.readouterr().out
+    assert "scales    48x32 (4 iterations)" in shown
+    assert re.search(r"plain +[0-9.]+ GB  about 0 min", shown)
+    assert shown.splitlines()[-1] == "uses      plain"
+    assert not (files / "photo_painting.png").exists()
+    assert jnst(files, "--plan", "--max-memory", "1MB") == 2
+    assert "does not fit" in capsys.readouterr().out
+
+
+def test_memory_that_nothing_fits_in_is_refused(files, capsys):
+    assert jnst(files, "--max-memory", "10MB") == 2
+    assert "48x32 pixels need at least" in capsys.readouterr().err
+    assert jnst(files, "--max-memory", "ten") == 2
+    assert "--max-memory must be a size like 6GB" in capsys.readouterr().err

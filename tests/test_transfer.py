@@ -163,3 +163,30 @@ def test_equal_settings_share_one_compile(vgg16: Weights, monkeypatch):
     assert before > 0
     stylize(vgg16, dataclasses.replace(config, strength=0.5, iterations=5, init="noise"))
     assert len(traces) == before
+
+
+COARSE = dataclasses.replace(SMALL, content_layers=("conv1_2",), style_layers=("conv1_1",), scales=("2",))
+
+
+def test_the_second_scale_starts_from_the_first(vgg16: Weights):
+    """A content of 72x88 in two scales; the rows go on through both."""
+    content, seen = picture(72, 88), []
+    result = jnst.stylize(content, STYLE, COARSE, vgg16, callback=lambda p: seen.append((p.iteration, p.image())))
+    assert result.image.shape == content.shape
+    assert [row.iteration for row in result.history] == list(range(7))
+    assert [row.size for row in result.history] == 4 * [(44, 36)] + 3 * [(88, 72)]
+    for row, following in itertools.pairwise(result.history):
+        assert following.evaluations > row.evaluations
+        assert following.seconds >= row.seconds
+    assert result.history[4].evaluations >= result.history[3].evaluations + 2  # the start of the second, and a step
+    assert [iteration for iteration, _ in seen] == sorted(iteration for iteration, _ in seen)
+    assert {image.shape[1] for _, image in seen} == {36, 72}
+    alone = jnst.stylize(content, STYLE, dataclasses.replace(COARSE, scales=("1",), iterations=3), vgg16)
+    assert not np.allclose(result.image, alone.image, atol=0.02)
+
+
+def test_a_stop_on_a_coarse_scale_gives_the_whole_size(vgg16: Weights):
+    result = jnst.stylize(picture(72, 88), STYLE, COARSE, vgg16, callback=lambda progress: True)
+    assert result.stop_reason == "stopped"
+    assert result.history[-1].size == (44, 36)
+    assert result.image.shape == (1, 72, 88, 3)

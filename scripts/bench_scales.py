@@ -1,0 +1,117 @@
+"""What coarse to fine is worth: one scale and several, at about equal time, judged at several sizes.
+
+python scripts/bench_scales.py ../shared/images --weights vgg19.h5 --image-size 512 --pictures out/
+
+The measure: the mean relative style error (over the style layers) of result and style, both brought to 1, 1/2, 1/4 and
+1/8 of the size, and that mean; and the relative content error at full size. Every candidate has about as many seconds
+as one scale has for --iterations, compiled before. Writes pictures and a table.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnst import compilation, image, objective, transfer, weights
+from jnst.architecture import MIN_SIDE
+from jnst.config import Config
+from jnst.errors import InputError
+from jnst.scales import resize, scales
+
+PAIRS = [
+    ("tubingen", "starry_night"), ("hoovertowernight", "wave_crop"), ("tubingen", "shipwreck"),
+    ("hoovertowernight", "the_scream"), ("tubingen", "the_scream"), ("hoovertowernight", "starry_night"),
+]  # fmt: skip
+JUDGED = (1, 2, 4, 8)
+
+
+def judge(params: Any, result: Any, content: Any, style: Any) -> dict[str, float]:
+    """Style errors by size, their mean, and the content error."""
+    spec, evaluate = objective.Spec(), jax.jit(objective.evaluate, static_argnames="spec")
+    one = jnp.float32(1)
+    ones = objective.LossWeights(one, one, jnp.full(5, 0.2), 0 * one)
+    found: dict[str, float] = {}
+    for k in JUDGED:
+        target = objective.targets(params, _smaller(content, k), _smaller(style, k), spec=spec)
+        losses = evaluate(params, _smaller(result, k), target, ones, spec=spec)
+        found[f"style 1/{k}"] = float(losses.style[0])
+        if k == 1:
+            found["content"] = float(losses.content[0])
+    found["style"] = float(np.mean([found[f"style 1/{k}"] for k in JUDGED]))
+    return found
+
+
+def _smaller(pixels: Any, k: int) -> jax.Array:
+    height, width = (max(MIN_SIDE, side // k) for side in pixels.shape[1:3])
+    return resize(jnp.asarray(pixels), height, width)
+
+
+def iterations_for(size: tuple[int, int], wanted: Sequence[str], budget: int) -> int:
+    """Iterations in all that cost as much as `budget` at full size, an iteration's cost being its pixels."""
+    stages = scales(size[0], size[1], 1000, wanted)
+    mean = np.mean([stage.height * stage.width for stage in stages]) / (size[0] * size[1])
+    return round(budget / float(mean))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--image-size", type=int, default=512)
+    parser.add_argument("--iterations", type=int, default=100, help="of one scale")
+    parser.add_argument(
+        "--candidates", nargs="+", default=["1", "2", "3", "auto"], help="values of --scales, by commas"
+    )
+    parser.add_argument("--pairs", type=int, default=len(PAIRS))
+    parser.add_argument("--pictures", type=Path, help="a folder")
+    parser.add_argument("--output", type=Path, help="write everything as JSON")
+    options = parser.parse_args()
+    compilation.keep_compiled()
+    try:
+        found = weights.load(options.weights)
+        rows = list(compare(options, found))
+    except InputError as error:
+        parser.exit(2, f"bench_scales: {error}\n")
+    if options.output:
+        options.output.write_text(json.dumps({"command": sys.argv[1:], "rows": rows}))
+
+
+def compare(options: argparse.Namespace, found: weights.Weights):
+    """A row a pair and candidate, printed as it comes."""
+    params = jax.device_put(found.params)
+    print("| pair | scales | iterations | seconds | style | over one scale | content | over one scale | "
+          + " | ".join(f"style 1/{k}" for k in JUDGED) + " |\n|" + " --- |" * (8 + len(JUDGED)))  # fmt: skip
+    for content_name, style_name in PAIRS[: options.pairs]:
+        content = image.load(options.images / f"{content_name}.jpg", image_size=options.image_size)
+        style = image.load(options.images / f"{style_name}.jpg", image_size=max(content.shape[1:3]))
+        first: dict[str, float] = {}
+        for candidate in options.candidates:
+            wanted = candidate.split(",")
+            count = iterations_for(content.shape[1:3], wanted, options.iterations)
+            config = Config(iterations=count, scales=tuple(wanted))
+            transfer.stylize(content, style, replace(config, iterations=9), params)  # compiles
+            result = transfer.stylize(content, style, config, params)
+            errors = judge(params, result.image, content, style)
+            first = first or errors
+            row = {"pair": f"{content_name} x {style_name}", "scales": candidate, "iterations": count,
+                   "seconds": result.seconds, **errors}  # fmt: skip
+            cells = [row["pair"], candidate, count, f"{result.seconds:.0f}",
+                     *(f"{errors[key]:.4f} | {errors[key] / first[key]:.2f}" for key in ("style", "content")),
+                     *(f"{errors[f'style 1/{k}']:.4f}" for k in JUDGED)]  # fmt: skip
+            print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+            if options.pictures:
+                options.pictures.mkdir(parents=True, exist_ok=True)
+                name = f"{content_name}_{style_name}_{candidate.replace(',', '-')}.png"
+                image.save(result.image, options.pictures / name)
+            yield row
+
+
+if __name__ == "__main__":
+    main()

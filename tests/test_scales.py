@@ -1,0 +1,59 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import picture
+
+from jnst import InputError
+from jnst.scales import Scale, resize, scales
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "sides"),
+    [
+        ((384, 512), ("auto",), [64, 128, 256, 512]),
+        ((384, 511), ("auto",), [128, 256, 511]),
+        ((96, 128), ("auto",), [64, 128]),
+        ((90, 512), ("auto",), [256, 512]),
+        ((96, 127), ("auto",), [127]),
+        ((384, 512), ("1",), [512]),
+        ((384, 512), ("2",), [256, 512]),
+        ((384, 512), ("100", "200"), [100, 200, 512]),
+        ((384, 512), ("200", "512"), [200, 512]),
+    ],
+)
+def test_the_sizes_are_those_that_were_asked_for(size, wanted, sides):
+    found = scales(size[0], size[1], 90, wanted)
+    assert [scale.width for scale in found] == sides
+    for scale in found:
+        assert abs(scale.height - scale.width * size[0] / size[1]) <= 0.5
+
+
+def test_the_iterations_are_spread_and_none_is_lost():
+    assert [scale.iterations for scale in scales(384, 512, 100, ("3",))] == [33, 33, 34]
+    assert scales(384, 512, 2, ("3",)) == [Scale(192, 256, 1), Scale(384, 512, 1)]
+    assert scales(384, 512, 0, ("3",)) == [Scale(384, 512, 0)]
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "message"),
+    [
+        ((64, 256), ("64", "128"), "--scales 64 makes an image of 64x16; sides must be at least 32"),
+        ((192, 256), ("128", "300"), "--scales 300 must be smaller than the image, 256x192"),
+        ((192, 256), ("5",), "--scales 16 makes an image of 16x12; sides must be at least 32"),
+    ],
+)
+def test_scales_that_cannot_be_are_refused(size, wanted, message):
+    with pytest.raises(InputError) as caught:
+        scales(size[0], size[1], 90, wanted)
+    assert message in str(caught.value)
+
+
+def test_resize_keeps_a_flat_image_and_the_range():
+    np.testing.assert_allclose(resize(jnp.full((1, 40, 30, 3), 0.25), 20, 64), 0.25, atol=1e-6)
+    image = picture(40, 33)
+    np.testing.assert_array_equal(resize(image, 40, 33), image)
+    edges = (jnp.arange(40) % 8 < 4).astype(jnp.float32)[None, :, None, None] * jnp.ones((1, 40, 33, 3))
+    larger = resize(edges, 100, 99)
+    assert larger.shape == (1, 100, 99, 3)
+    assert larger.min() == 0  # Lanczos's filter overshoots
+    assert larger.max() == 1
