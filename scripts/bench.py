@@ -3,7 +3,7 @@
 python scripts/bench.py ../shared/images --weights vgg19.h5 --output speed.json
 python scripts/bench.py ../shared/images --weights vgg19.h5 --figures evaluation --sizes 256 512
 
-Figures, each a table:
+Everything at one scale, as PyTorch's does it. Figures, each a table:
 evaluation  one value-and-gradient of the default objective, and one iteration of the solver, with the gradient's error
 job         from the shell's prompt to the written file, with an empty and with a filled compilation cache
 quality     seconds until the loss that PyTorch's LBFGS (lr 1, history 100, clamped) has after 300 evaluations
@@ -181,7 +181,7 @@ def jnst_job(options: argparse.Namespace, size: int, iterations: int, cache: Pat
         command = [
             sys.executable, "-m", "jnst.run", options.images / CONTENT, options.images / STYLE,
             "-o", Path(folder) / "out.png", "--weights", options.weights, "--image-size", size,
-            "--iterations", iterations, "--trace", trace, "--quiet", *more,
+            "--iterations", iterations, "--scales", 1, "--trace", trace, "--quiet", *more,
         ]  # fmt: skip
         began = time.perf_counter()
         subprocess.run(list(map(str, command)), env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache),
@@ -241,7 +241,7 @@ def quality_at(options: argparse.Namespace, size: int) -> Iterator[dict[str, Any
     pixels, rival_seconds = lbfgs(objectives[best], problem.content, options.evaluations)
     evaluate = jax.jit(objective.evaluate, static_argnames="spec")
     goal = float(evaluate(problem.args[0], jnp.asarray(pixels), *problem.args[1:], spec=problem.spec).total[0])
-    config = Config(iterations=options.evaluations)
+    config = Config(iterations=options.evaluations, scales=("1",))
     result = transfer.stylize(
         problem.content, problem.style, config, problem.weights, callback=lambda progress: progress.best_loss <= goal
     )  # fmt: skip
@@ -284,7 +284,7 @@ def precision(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         problem = Problem(options, size)
         rows = []
         for name in ("float32", "tensorfloat32", "bfloat16"):
-            config = Config(iterations=options.iterations, precision=name)
+            config = Config(iterations=options.iterations, precision=name, scales=("1",))
             result = transfer.stylize(problem.content, problem.style, config, problem.weights)
             seconds = result.seconds - result.compile_seconds
             loss = evaluate(problem.args[0], jnp.asarray(result.image), *problem.args[1:], spec=problem.spec).total[0]
