@@ -223,10 +223,12 @@ def job(options: Options) -> int:
     lap("weights")
 
     from jnst import compilation, trace  # import JAX, or wait for it
+    from jnst.transfer import check_inputs
 
     if not options.machine.no_compilation_cache:
         compilation.keep_compiled()
     lap("import")
+    check_inputs(content, style, config, weights.params)
     if options.machine.plan:
         return tell_plan(options, config, weights, (content.shape[1], content.shape[2]))
     config = fit(options, config, weights, (content.shape[1], content.shape[2]))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jnst import minimize, objective, solver
+from jnst import minimize, objective, solver, tiles
 from jnst.architecture import MIN_SIDE, check_layers
 from jnst.config import DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
@@ -238,7 +238,7 @@ def _program(
 
 
 def check_inputs(content: Any, style: Any, config: Config, params: Params) -> None:
-    """Raises InputError for images of another shape or range, and for layers that this network lacks."""
+    """Raises InputError for images of another shape or range, layers that this network lacks, and too small tiles."""
     for name, image in (("content", content), ("style", style)):
         if image.ndim != 4 or image.shape[0] != 1 or image.shape[3] != 3:
             raise InputError(f"{name} must have the shape (1, h, w, 3), got {image.shape}")
@@ -248,7 +248,10 @@ def check_inputs(content: Any, style: Any, config: Config, params: Params) -> No
         low, high = float(values.min()), float(values.max())
         if math.isnan(low) or low < 0 or high > 1:
             raise InputError(f"{name} must lie in [0, 1], got {low:g} to {high:g}; divide 8-bit images by 255")
-    check_layers(config.content_layers + config.style_layers, architecture_of(params))
+    layers = config.content_layers + config.style_layers
+    check_layers(layers, architecture_of(params))
+    if config.tile:
+        tiles.grid(content.shape[1], content.shape[2], config.tile, architecture_of(params), layers)
 
 
 def _start(content: Image, style: StyleImage, config: Config, init: Any) -> Any:

@@ -271,6 +271,25 @@ def test_the_plan_tells_and_paints_nothing(files, capsys):
     assert "does not fit" in capsys.readouterr().out
 
 
+def test_scales_and_tiles_that_cannot_be_are_refused(files, capsys):
+    for arguments, message in (
+        (("--tile", 10), "--tile 10 is smaller than the receptive field of conv2_1: at least 14"),
+        (("--tile", 10, "--plan"), "--tile 10 is smaller than the receptive field of conv2_1: at least 14"),
+        (("--scales", 64, 32), "--scales must increase, got 64 32"),
+        (("--scales", 64), "--scales 64 must be smaller than the image, 48x32"),
+        (("--style-scale", 0), "--style-scale must be above 0"),
+    ):
+        assert jnst(files, *arguments) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_windows_give_the_picture_of_the_whole(files):
+    assert jnst(files, "-o", files / "whole.png", "--iterations", 2) == 0
+    assert jnst(files, "-o", files / "tiles.png", "--iterations", 2, "--tile", 40) == 0
+    whole, windows = (image.load(files / f"{name}.png") for name in ("whole", "tiles"))
+    assert np.abs(whole - windows).max() <= 2 / 255
+
+
 def test_memory_that_nothing_fits_in_is_refused(files, capsys):
     assert jnst(files, "--max-memory", "10MB") == 2
     assert "48x32 pixels need at least" in capsys.readouterr().err

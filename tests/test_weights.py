@@ -2,7 +2,6 @@ import dataclasses
 import hashlib
 import http.server
 import threading
-import time
 
 import h5py
 import numpy as np
@@ -126,9 +125,13 @@ def test_without_a_network_vgg16_stands_in_but_not_for_vgg19_by_name(empty):
     assert "\n" not in said[0]
 
 
-def test_a_host_that_never_answers_is_given_up(empty, monkeypatch):
+def test_a_host_that_never_answers_is_given_up(empty, monkeypatch, request):
+    over = threading.Event()
+    request.addfinalizer(over.set)
+
     def hang(*args):
-        time.sleep(60)
+        over.wait(60)
+        raise OSError
 
     monkeypatch.setattr(weights.socket, "create_connection", hang)
     monkeypatch.setattr(weights, "CONNECT_SECONDS", 0.2)
