@@ -81,7 +81,7 @@ class SolverOptions:
     tile: int = 0
     """compute in overlapping windows of so many pixels a side, exactly: any size in little memory, slower; 0: whole"""
     init: str = "content"
-    """start image: content, style, noise, or the path of an image"""
+    """start image: content, style, noise, or the path of an image (whose detail only --scales 1 keeps)"""
     seed: int = 0
     """seed of the noise start"""
 

@@ -315,8 +315,9 @@ def tell_plan(options: Options, config: Config, weights: "Weights", size: tuple[
     given = options.machine.max_memory
     limit = memory.parse_bytes(given) if given else plan.available()
     print(f"memory    {limit / 1e9:.1f} GB" if limit else "memory    not known")
-    chosen, second = None, plan.seconds_an_iteration(config, weights.params, size)
-    for way in plan.ways(config, weights.params, size):
+    chosen, ways = None, list(plan.ways(config, weights.params, size))
+    second = plan.seconds_an_iteration(config, weights.params, size)
+    for way in ways:
         slower = plan.slowdown(way.config, weights.params, size)
         pixels = sum(s.iterations * s.width * s.height for s in stages) / (size[0] * size[1])
         minutes = second * slower * pixels / 60
