@@ -26,8 +26,11 @@ _MODULES = (
     "losses",
     "minimize",
     "objective",
+    "plan",
     "preconditioner",
+    "scales",
     "solver",
+    "tiles",
     "vgg",
 )
 
