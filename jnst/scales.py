@@ -65,6 +65,13 @@ def _longer_sides(longer: int, shorter: int, wanted: Sequence[int | str]) -> lis
             count += 1
     elif len(wanted) == 1 and int(wanted[0]) < MIN_SIDE:
         count = int(wanted[0])
+        most = 1
+        while round(shorter / FACTOR**most) >= MIN_SIDE:
+            most += 1
+        if count > most:
+            raise InputError(
+                f"--scales {count} is too many: this image has room for {most}, of sides of {MIN_SIDE} and up"
+            )
     else:
         return [int(side) for side in wanted if int(side) != longer]
     return [round(longer / FACTOR**k) for k in range(count - 1, 0, -1)]

@@ -39,7 +39,7 @@ def test_the_iterations_are_spread_and_none_is_lost():
     [
         ((64, 256), ("64", "128"), "--scales 64 makes an image of 64x16; sides must be at least 32"),
         ((192, 256), ("128", "300"), "--scales 300 must be smaller than the image, 256x192"),
-        ((192, 256), ("5",), "--scales 16 makes an image of 16x12; sides must be at least 32"),
+        ((192, 256), ("5",), "--scales 5 is too many: this image has room for 3, of sides of 32"),
     ],
 )
 def test_scales_that_cannot_be_are_refused(size, wanted, message):
