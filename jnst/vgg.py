@@ -320,8 +320,8 @@ def prepare(params: Params, layers: Sequence[str], precision: Precision = "float
     """What of the network these layers need, as fast as this machine has it, for many calls of `features`.
 
     On the CPU the kernels of wide layers are transformed for Winograd's convolution: in tiles of 2 for "float32" (as
-    exact as a direct convolution; 91 MB for conv5_1 of VGG-19), of 4 for "tensorfloat32" (three times its rounding,
-    3/4 of the time; 205 MB), not for "bfloat16". The libraries of a GPU or TPU choose by themselves.
+    exact as a direct convolution; 91 MB for conv5_1 of VGG-19), of 4 for "tensorfloat32" (more than twice its
+    rounding, 4/5 of the time; 205 MB), not for "bfloat16". The libraries of a GPU or TPU choose by themselves.
     """
     architecture = architecture_of(params)
     kept = {name: params[name] for block in _blocks(architecture, layers) for name in block}

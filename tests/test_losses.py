@@ -132,3 +132,15 @@ def test_gradients_are_finite_differences(form):
 def test_options_are_keyword_only():
     for function in (losses.content_loss, losses.style_loss):
         assert inspect.signature(function).parameters["form"].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_a_gram_matrix_by_strips_is_that_of_the_whole_map(monkeypatch):
+    f = jax.random.normal(jax.random.key(3), (2, 7, 9, 4))
+    weight = jax.random.normal(jax.random.key(4), (2, 4, 4))
+    monkeypatch.setattr(losses, "STRIP_ELEMENTS", 40)  # six strips of ten positions, and three over
+
+    def both(gram):
+        return jax.jit(jax.value_and_grad(lambda f: jnp.vdot(gram(f), weight)))(f)
+
+    for ours, plain in zip(both(losses.gram), both(lambda f: jnp.einsum("nhwi,nhwj->nij", f, f)), strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-5)

@@ -195,3 +195,17 @@ def test_balance_of_relative_losses_is_the_strength_itself(params, images):
     target = objective.targets(params, *images[:2], spec=SMALL)
     alpha, beta = objective.balance(target, jnp.float32(0.7), spec=SMALL)
     np.testing.assert_allclose([alpha, beta], [0.3, 0.7], rtol=1e-6)
+
+
+def test_gram_gradients_are_not_held_until_they_are_needed(params, monkeypatch):
+    spec = dataclasses.replace(SMALL, style_layers=("conv1_1", "conv2_1"), content_layers=("conv3_1",))
+
+    def memory():
+        x = jax.ShapeDtypeStruct((1, 192, 256, 3), jnp.float32)
+        target = jax.eval_shape(lambda p, a: objective.targets(p, a, a, spec=spec), params, x)
+        fresh = jax.jit(lambda p, x, t: objective.value_and_grad(p, x, t, loss_weights(), spec=spec))
+        return fresh.lower(params, x, target).compile().memory_analysis().temp_size_in_bytes
+
+    waiting = memory()
+    monkeypatch.setattr(vgg, "_nothing", lambda gradient: jnp.zeros(()))
+    assert waiting < 0.95 * memory()
