@@ -287,6 +287,14 @@ def paint(
     raise InputError(f"not enough memory for {given} pixels; give a smaller --image-size")
 
 
+def memory_limit(options: Options) -> int | None:
+    """Bytes that a run may take: what the user allows, else what is free; None where nobody tells."""
+    from jnst import plan
+
+    given = options.machine.max_memory
+    return memory.parse_bytes(given) if given else plan.available()
+
+
 def fit(options: Options, config: Config, weights: "Weights", size: tuple[int, int]) -> Config:
     """The config, with the fastest way of computing that the memory allows.
 
@@ -295,9 +303,8 @@ def fit(options: Options, config: Config, weights: "Weights", size: tuple[int, i
     """
     from jnst import plan
 
-    given = options.machine.max_memory
-    limit = memory.parse_bytes(given) if given else plan.available()
-    if limit is None or (not given and plan.certainly_fits(size, limit)):
+    limit = memory_limit(options)
+    if limit is None or (not options.machine.max_memory and plan.certainly_fits(size, limit)):
         return config
     way = plan.fitting(config, weights.params, size, limit)
     if way.config != config and not options.report.quiet:
@@ -312,8 +319,7 @@ def tell_plan(options: Options, config: Config, weights: "Weights", size: tuple[
 
     stages = scales(size[0], size[1], config.iterations, config.scales)
     print("scales    " + ", ".join(f"{s.width}x{s.height} ({s.iterations} iterations)" for s in stages))
-    given = options.machine.max_memory
-    limit = memory.parse_bytes(given) if given else plan.available()
+    limit = memory_limit(options)
     print(f"memory    {limit / 1e9:.1f} GB" if limit else "memory    not known")
     chosen, ways = None, list(plan.ways(config, weights.params, size))
     second = plan.seconds_an_iteration(config, weights.params, size)
