@@ -15,15 +15,16 @@ from jnst.architecture import check_layers
 from jnst.errors import InputError
 
 # What a user may leave open is `None`; the help says what that means.
-Strength = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: 0.93)")]
+Strength = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: 0.95)")]
 Weight = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: from --strength)")]
 Layers = Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER ...")]
 Scales = Annotated[tuple[str, ...], tyro.conf.arg(metavar="auto|N|PIXELS ...")]
+Tile = Annotated[int | Literal["auto"], tyro.conf.arg(metavar="auto|N")]
 LayerWeights = Annotated[
     tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint="(default: equal)")
 ]
 
-DEFAULT_STRENGTH = 0.93
+DEFAULT_STRENGTH = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class LayerOptions:
     """layers whose Gram matrices carry the style; lower: colour and grain, higher: larger shapes"""
     style_layer_weights: LayerWeights = None
     """weight of each style layer, 0 or more; scaled to sum to 1"""
+    style_sizes: int = 3
+    """compare the style at so many sizes of the picture, each half of the one before, 1 or more; 1: at its own only"""
     pooling: Literal["max", "average"] = "max"
     """pooling between the blocks of the network"""
 
@@ -47,7 +50,7 @@ class BalanceOptions:
     loss: Literal["relative", "mse", "sum"] = "relative"
     """form of the losses: relative to the targets' own norm (no unit), mean squares, or sums of squares (Gatys)"""
     strength: Strength = None
-    """style against content, 0 to 1: 0.5 light, 0.8 moderate, 0.93 painted"""
+    """style against content, 0 to 1: 0.5 light, 0.8 moderate, 0.95 painted"""
     content_weight: Weight = None
     """alpha of alpha L_content + beta L_style, 0 or more, instead of --strength; alone, the other is 1"""
     style_weight: Weight = None
@@ -78,8 +81,9 @@ class SolverOptions:
     """of the convolutions: the lower ones round more and are faster (on the CPU, tensorfloat32); all else is float32"""
     checkpoint: bool = False
     """compute the network's maps again instead of keeping them for the gradient: less memory, more time"""
-    tile: int = 0
-    """compute in overlapping windows of so many pixels a side, exactly: any size in little memory, slower; 0: whole"""
+    tile: Tile = "auto"
+    """compute in overlapping windows of so many pixels a side, exactly: any size in little memory, slower; auto: only
+    where the command line finds that the memory asks for it; 0: never"""
     init: str = "content"
     """start image: content, style, noise, or the path of an image (whose detail only --scales 1 keeps)"""
     seed: int = 0
@@ -121,8 +125,9 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
         weights = self.raw_weights()
         _need(weights is None or any(weights), "content_weight", "be above 0 where --style-weight is 0", "0")
         _need(self.iterations >= 0, "iterations", "be at least 0", self.iterations)
+        _need(self.style_sizes >= 1, "style_sizes", "be at least 1", self.style_sizes)
         _need(self.history_size >= 1, "history_size", "be at least 1", self.history_size)
-        _need(self.tile >= 0, "tile", "be at least 0", self.tile)
+        _need(self.tile == "auto" or self.tile >= 0, "tile", "be auto or at least 0", self.tile)
         rate = self.learning_rate
         _need(math.isfinite(rate) and rate > 0, "learning_rate", "be a finite number above 0", rate)
         _need(0 <= self.seed < 2**32, "seed", f"be between 0 and {2**32 - 1}", self.seed)

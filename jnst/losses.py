@@ -12,7 +12,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 Form = Literal["relative", "mse", "sum"]
 STRIP_ELEMENTS = 2**19  # of a map, at a time, on the CPU
@@ -90,8 +90,12 @@ def _squared_error(x: Array, target: Array, *, axes: tuple[int, ...], form: Form
     return jnp.sum(error, axes) / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
 
 
-def total_variation(x: Float[Array, "*n h w c"]) -> Float[Array, "*n"]:
-    """Mean squared difference of neighbouring pixels, horizontal plus vertical (0 for a flat image, at most 2)."""
-    vertical = jnp.mean(jnp.square(x[..., 1:, :, :] - x[..., :-1, :, :]), (-3, -2, -1))
-    horizontal = jnp.mean(jnp.square(x[..., :, 1:, :] - x[..., :, :-1, :]), (-3, -2, -1))
+def total_variation(x: Float[Array, "*n h w c"], inside: Bool[Array, "*n h w 1"] | None = None) -> Float[Array, "*n"]:
+    """Mean squared difference of neighbouring pixels, horizontal plus vertical (0 for a flat image, at most 2).
+
+    `inside`: where x is image; all of it by default.
+    """
+    where = (None, None) if inside is None else (inside[..., 1:, :, :], inside[..., :, 1:, :])
+    vertical = jnp.mean(jnp.square(x[..., 1:, :, :] - x[..., :-1, :, :]), (-3, -2, -1), where=where[0])
+    horizontal = jnp.mean(jnp.square(x[..., :, 1:, :] - x[..., :, :-1, :]), (-3, -2, -1), where=where[1])
     return vertical + horizontal

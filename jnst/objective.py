@@ -5,18 +5,26 @@ derivative) is linear, so three ways give the same sum to rounding:
 `separate`: two pull-backs, one a loss, which also yields each loss's own image-space gradient;
 `shared`: the gradients in maps and Gram matrices are combined and pulled back once, at the price of one (the default);
 `joint`: plain automatic differentiation of L, for comparison.
+
+The style can be compared at several sizes of x, each half of the one before; L_s is then their mean, and each size's
+gradient is computed by itself, the smallest first, so that the memory is that of the largest.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jnst import losses, tiles
-from jnst.vgg import Params, Pooling, Precision, Reader, features, readings
+from jnst import losses, sharding, tiles
+from jnst.architecture import MIN_SIDE, block_of
+from jnst.resample import halve
+from jnst.vgg import Params, Pooling, Precision, Reader, Region, after, readings
 
 Gradients = Literal["shared", "separate", "joint"]
 
@@ -33,6 +41,9 @@ class Spec:
     precision: Precision = "float32"
     checkpoint: bool = False
     tile: int = 0
+    style_sizes: int = 1
+    mesh: Mesh | None = None
+    """devices over which the rows of the maps are split"""
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -48,6 +59,10 @@ class Statistics(NamedTuple):
 
     content: dict[str, Float[Array, "n _h _w _c"]]
     gram: dict[str, Float[Array, "n _c _c"]]
+
+
+Targets = tuple[Statistics, ...]
+"""One entry a size at which the style is compared, the largest first; content in that one only."""
 
 
 class LossWeights(NamedTuple):
@@ -71,25 +86,53 @@ class Losses(NamedTuple):
 
 @partial(jax.jit, static_argnames="spec")
 def targets(
-    params: Params, content: Float[Array, "n h w 3"], style: Float[Array, "n hs ws 3"], *, spec: Spec
-) -> Statistics:
+    params: Params,
+    content: Float[Array, "n h w 3"],
+    style: Float[Array, "n hs ws 3"],
+    *,
+    spec: Spec,
+    regions: tuple[Region, Region] | None = None,
+) -> Targets:
     """The targets of a content and a style image, RGB in [0, 1], always in float32; the two may differ in size.
+
+    `regions` says which parts of the arrays are image, from the first pixel on: of contents and styles; all by default.
+    As many sizes as `spec.style_sizes`, but none with a side below 32 pixels.
 
     Raises:
         InputError: an unknown layer, an image too small for it, or a tile smaller than the receptive field.
     """
-    if spec.tile:
-        options = {"tile": spec.tile, "options": {"pooling": spec.pooling}}
-        maps, _ = tiles.statistics(params, content, spec.content_layers, (), **options)
-        return Statistics(maps, tiles.statistics(params, style, (), spec.style_layers, **options)[1])
-    return Statistics(
-        content=features(params, content, spec.content_layers, pooling=spec.pooling),
-        gram=readings(params, style, dict.fromkeys(spec.style_layers, losses.mean_gram), pooling=spec.pooling),
-    )
+    spec = replace(spec, precision="float32", checkpoint=False)
+    of_content, of_style = regions or (None, None)
+    count = sizes(min(content.shape[1:3] + style.shape[1:3]), spec.style_sizes)
+    maps = statistics(params, content, spec=replace(spec, style_layers=()), region=of_content).content
+    grams = [
+        statistics(params, smaller, spec=replace(spec, content_layers=()), region=part).gram
+        for smaller, part in _halvings(style, of_style, count)
+    ]
+    return tuple(Statistics({} if k else maps, gram) for k, gram in enumerate(grams))
+
+
+def sizes(shortest: int, wanted: int) -> int:
+    """At how many sizes the style is compared where that is the shortest side in pixels."""
+    return next((k for k in range(1, wanted) if shortest // 2**k < MIN_SIDE), wanted)
+
+
+def _halvings(x: Array, region: Region | None, count: int) -> list[tuple[Array, Region | None]]:
+    """x and its halvings, `count` in all, with their regions."""
+    found = [(x, region)]
+    for _ in range(1, count):
+        x, region = halve(x, region), region and region.half()
+        found.append((x, region))
+    return found
+
+
+def _of_size(spec: Spec, k: int) -> Spec:
+    """What is matched after k halvings."""
+    return replace(spec, content_layers=()) if k else spec
 
 
 @partial(jax.jit, static_argnames="spec")
-def balance(target: Statistics, strength: Float[Array, ""], *, spec: Spec) -> tuple[Array, Array]:
+def balance(target: Targets, strength: Float[Array, ""], *, spec: Spec) -> tuple[Array, Array]:
     """alpha and beta of eq. 5 for a strength r in [0, 1] that has no unit: `L = (1 - r) L_c + r L_s`.
 
     `relative` losses are taken as they are. Those of `mse` and `sum` have the unit of the weight file, so each is
@@ -98,16 +141,22 @@ def balance(target: Statistics, strength: Float[Array, ""], *, spec: Spec) -> tu
     alpha, beta = 1 - strength, strength
     if spec.form == "relative":
         return alpha, beta
-    zero = Statistics(*jax.tree.map(jnp.zeros_like, target))
-    content = jnp.mean(_content_loss(zero, target, spec))
-    return alpha / content, beta / jnp.mean(_style_losses(zero, target, spec))
+    zero = jax.tree.map(jnp.zeros_like, target)
+    content = jnp.mean(_content_loss(zero[0], target[0], spec, None))
+    style = [jnp.mean(_style_losses(found, part, spec)) for found, part in zip(zero, target, strict=True)]
+    return alpha / content, beta * len(style) / sum(style, jnp.zeros(()))
 
 
-def _content_loss(found: Statistics, target: Statistics, spec: Spec) -> Float[Array, " n"]:
+def _content_loss(found: Statistics, target: Statistics, spec: Spec, region: Region | None) -> Float[Array, " n"]:
     """L_c: the sum over the content layers of eq. 1."""
-    layers = spec.content_layers
-    parts = [losses.content_loss(found.content[layer], target.content[layer], form=spec.form) for layer in layers]
-    return sum(parts, jnp.zeros(()))
+    total = jnp.zeros(len(jax.tree.leaves(found)[0]))
+    for layer in spec.content_layers:
+        maps = found.content[layer]
+        part = losses.content_loss(maps, target.content[layer], form=spec.form)
+        if region is not None and spec.form == "mse":  # a mean over the array, of which only the region counts
+            part = part * (maps.shape[1] * maps.shape[2]) / region.positions(block_of(layer))
+        total = total + part
+    return total
 
 
 def _style_losses(found: Statistics, target: Statistics, spec: Spec) -> Float[Array, "n layers"]:
@@ -116,25 +165,39 @@ def _style_losses(found: Statistics, target: Statistics, spec: Spec) -> Float[Ar
     return jnp.stack([losses.style_loss(found.gram[layer], target.gram[layer], form=spec.form) for layer in layers], -1)
 
 
+def _smoothness(x: Array, region: Region | None) -> Float[Array, " n"]:
+    return losses.total_variation(x, None if region is None else region.mask(x.shape, 1))
+
+
 def _combine(content: Array, style_layers: Array, tv: Array, weights: LossWeights) -> Losses:
     style = style_layers @ weights.style_layers  # L_s = sum_l w_l E_l (eq. 4)
     total = weights.content * content + weights.style * style + weights.tv * tv  # eq. 5
     return Losses(total, content, style, style_layers, tv)
 
 
-def statistics(params: Params, x: Float[Array, "n h w 3"], *, spec: Spec) -> Statistics:
-    """What the losses see of x (RGB in [0, 1])."""
+def statistics(params: Params, x: Float[Array, "n h w 3"], *, spec: Spec, region: Region | None = None) -> Statistics:
+    """What the losses see of x (RGB in [0, 1]), at its own size; of its `region` only, beyond which x is zero."""
     options = {"pooling": spec.pooling, "precision": spec.precision, "checkpoint": spec.checkpoint}
-    if spec.tile:
+    if spec.tile and max(x.shape[1:3]) > spec.tile:
         layers = spec.content_layers, spec.style_layers
         return Statistics(*tiles.statistics(params, x, *layers, tile=spec.tile, options=options))
 
-    def reader(layer: str) -> Reader:
-        content, style = layer in spec.content_layers, layer in spec.style_layers
-        return lambda maps: (maps if content else None, losses.mean_gram(maps) if style else None)
+    height, width = x.shape[1:3]
+    if spec.mesh is not None:
+        region = Region.of(x.shape[0], height, width) if region is None else region
+        x = sharding.split(x, spec.mesh, 2 ** (max(map(block_of, spec.layers)) - 1))
 
-    readers = {layer: reader(layer) for layer in spec.layers}
-    found = readings(params, x, readers, **options)
+    def reader(layer: str) -> Reader:
+        content, style, unit = layer in spec.content_layers, layer in spec.style_layers, 2 ** (block_of(layer) - 1)
+
+        def gram(maps: Array) -> Array:
+            if region is None:
+                return losses.mean_gram(maps)
+            return losses.gram(maps) / region.positions(block_of(layer))[:, None, None]
+
+        return lambda maps: (maps[:, : height // unit] if content else None, gram(maps) if style else None)
+
+    found = readings(params, x, {layer: reader(layer) for layer in spec.layers}, region=region, **options)
     return Statistics(
         content={layer: found[layer][0] for layer in spec.content_layers},
         gram={layer: found[layer][1] for layer in spec.style_layers},
@@ -142,24 +205,40 @@ def statistics(params: Params, x: Float[Array, "n h w 3"], *, spec: Spec) -> Sta
 
 
 def evaluate(
-    params: Params, x: Float[Array, "n h w 3"], target: Statistics, weights: LossWeights, *, spec: Spec
+    params: Params,
+    x: Float[Array, "n h w 3"],
+    target: Targets,
+    weights: LossWeights,
+    *,
+    spec: Spec,
+    region: Region | None = None,
 ) -> Losses:
     """All losses of x (RGB in [0, 1]) against the targets; forward only."""
-    found = statistics(params, x, spec=spec)
-    content = jnp.broadcast_to(_content_loss(found, target, spec), x.shape[:1])
-    return _combine(content, _style_losses(found, target, spec), losses.total_variation(x), weights)
+    content, parts = jnp.zeros(len(x)), []
+    for k, (smaller, part) in enumerate(_halvings(x, region, len(target))):
+        found = statistics(params, smaller, spec=_of_size(spec, k), region=part)
+        content = content + _content_loss(found, target[k], _of_size(spec, k), part)
+        parts.append(_style_losses(found, target[k], spec))
+    return _combine(content, sum(parts, jnp.zeros(())) / len(parts), _smoothness(x, region), weights)
 
 
 def separate_gradients(
-    params: Params, x: Float[Array, "n h w 3"], target: Statistics, weights: LossWeights, *, spec: Spec
+    params: Params, x: Float[Array, "n h w 3"], target: Targets, weights: LossWeights, *, spec: Spec
 ) -> tuple[Losses, Float[Array, "n h w 3"], Float[Array, "n h w 3"]]:
     """The losses of x and the image-space gradients of L_c and of L_s, unweighted: for balancing and diagnostics."""
-    result, content, style, pull_back = _statistics_gradients(params, x, target, weights, spec)
-    return result, pull_back(content), pull_back(style)
+    pull_backs = lambda pull_back, content, style: (pull_back(content), pull_back(style))  # noqa: E731
+    result, (content, style) = _gradients(params, x, target, weights, pull_backs, spec, None)
+    return result, content, style
 
 
 def value_and_grad(
-    params: Params, x: Float[Array, "n h w 3"], target: Statistics, weights: LossWeights, *, spec: Spec
+    params: Params,
+    x: Float[Array, "n h w 3"],
+    target: Targets,
+    weights: LossWeights,
+    *,
+    spec: Spec,
+    region: Region | None = None,
 ) -> tuple[Losses, Float[Array, "n h w 3"]]:
     """The losses of x and the gradient of L in x, by the way that `spec.gradients` names.
 
@@ -169,32 +248,76 @@ def value_and_grad(
         target: from `targets`, with the same spec.
         weights: alpha, beta, w_l, tau.
         spec: what is matched and how.
+        region: which part of the array is image, from its first pixel on; all of it by default, zero beyond it.
     """
     if spec.gradients == "joint":
 
         def joint(x: Array) -> tuple[Array, Losses]:
-            result = evaluate(params, x, target, weights, spec=spec)
+            result = evaluate(params, x, target, weights, spec=spec, region=region)
             return jnp.sum(result.total), result
 
         (_, result), gradient = jax.value_and_grad(joint, has_aux=True)(x)
         return result, gradient
 
-    result, content, style, pull_back = _statistics_gradients(params, x, target, weights, spec)
-    if spec.gradients == "separate":
-        gradient = weights.content * pull_back(content) + weights.style * pull_back(style)
-    else:
-        both = jax.tree.map(lambda c, s: weights.content * c + weights.style * s, content, style)
-        gradient = pull_back(both)
-    smoothing = jax.grad(lambda x: jnp.sum(losses.total_variation(x)))(x)
-    return result, gradient + weights.tv * smoothing
+    def separate(pull_back: PullBack, content: Statistics, style: Statistics) -> Array:
+        return weights.content * pull_back(content) + weights.style * pull_back(style)
+
+    def shared(pull_back: PullBack, content: Statistics, style: Statistics) -> Array:
+        return pull_back(jax.tree.map(lambda c, s: weights.content * c + weights.style * s, content, style))
+
+    combined = separate if spec.gradients == "separate" else shared
+    result, gradient = _gradients(params, x, target, weights, combined, spec, region)
+    gradient = gradient + weights.tv * jax.grad(lambda x: jnp.sum(_smoothness(x, region)))(x)
+    if spec.mesh is not None:
+        gradient = lax.with_sharding_constraint(gradient, sharding.replicated(spec.mesh))
+    return result, gradient
 
 
-def _statistics_gradients(params: Params, x: Array, target: Statistics, weights: LossWeights, spec: Spec):
-    """The losses, the gradients of L_c and of L_s in the statistics, and the pull-back from there to the image."""
-    found, pull_back = jax.vjp(lambda x: statistics(params, x, spec=spec), x)
+PullBack = Callable[[Statistics], Array]
+"""From a gradient in the statistics to that in the image."""
+
+
+def _gradients(
+    params: Params, x: Array, target: Targets, weights: LossWeights,
+    combined: Callable[[PullBack, Statistics, Statistics], Any], spec: Spec, region: Region | None,
+) -> tuple[Losses, Any]:  # fmt: skip
+    """The losses, and what `combined` makes of each size's pull-back and gradients of L_c and L_s, summed over them."""
+    content, parts, gradient = jnp.zeros(len(x)), [], None
+    halvings = _halvings(x, region, len(target))
+    for k in reversed(range(len(halvings))):
+        smaller, part = halvings[k]
+        smaller = smaller if gradient is None else after(gradient, smaller)
+        found = _at_one_size(params, smaller, target[k], weights, _of_size(spec, k), part)
+        own = combined(
+            found.pull_back, found.content_gradient, jax.tree.map(lambda g: g / len(halvings), found.style_gradient)
+        )
+        if gradient is not None:
+            pull_back = jax.linear_transpose(partial(halve, region=part), smaller)
+            own = jax.tree.map(lambda own, g, pull_back=pull_back: own + pull_back(g)[0], own, gradient)
+        gradient = own
+        content = content + found.content
+        parts.append(found.style_layers)
+    result = _combine(content, sum(parts, jnp.zeros(())) / len(parts), _smoothness(x, region), weights)
+    return result, gradient
+
+
+class _OneSize(NamedTuple):
+    """The losses at one size of x, their gradients in the statistics, and the way from there to the image."""
+
+    content: Array
+    style_layers: Array
+    content_gradient: Statistics
+    style_gradient: Statistics
+    pull_back: PullBack
+
+
+def _at_one_size(
+    params: Params, x: Array, target: Statistics, weights: LossWeights, spec: Spec, region: Region | None
+) -> _OneSize:
+    found, pull_back = jax.vjp(lambda x: statistics(params, x, spec=spec, region=region), x)
 
     def content(found: Statistics) -> tuple[Array, Array]:
-        loss = jnp.broadcast_to(_content_loss(found, target, spec), x.shape[:1])
+        loss = _content_loss(found, target, spec, region)
         return jnp.sum(loss), loss
 
     def style(found: Statistics) -> tuple[Array, Array]:
@@ -203,5 +326,4 @@ def _statistics_gradients(params: Params, x: Array, target: Statistics, weights:
 
     (_, content_part), content_gradient = jax.value_and_grad(content, has_aux=True)(found)
     (_, style_parts), style_gradient = jax.value_and_grad(style, has_aux=True)(found)
-    result = _combine(content_part, style_parts, losses.total_variation(x), weights)
-    return result, content_gradient, style_gradient, lambda gradient: pull_back(gradient)[0]
+    return _OneSize(content_part, style_parts, content_gradient, style_gradient, lambda g: pull_back(g)[0])

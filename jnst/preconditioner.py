@@ -98,7 +98,10 @@ def _axes(v: Array) -> Float[Array, "3 3"]:
 
 def _spectrum(v: Float[Array, "*n h w 3"]) -> Complex[Array, "images 3 h half"]:
     """Half of the Fourier plane of each colour axis."""
-    return jnp.fft.rfft2(_einsum("nhwr,cr->nchw", v.reshape(-1, *v.shape[-3:]), _axes(v)))
+    planes = _einsum("nhwr,cr->nchw", v.reshape(-1, *v.shape[-3:]), _axes(v))
+    h, w = planes.shape[2:]
+    # one leading axis: with two, XLA:CPU hands its transform a layout that it refuses where there are several devices
+    return jnp.fft.rfft2(planes.reshape(-1, h, w)).reshape(-1, 3, h, w // 2 + 1)
 
 
 def _octave(h: int, w: int) -> Int[Array, "1 h half"]:

@@ -29,6 +29,8 @@ from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
 
 if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
     from jnst.trace import Trace
     from jnst.transfer import Progress, Result
     from jnst.weights import Weights
@@ -75,7 +77,8 @@ class MachineOptions:
     """take no more than so much, such as 6GB: a slower way is chosen where a faster one does not fit"""
     plan: bool = False
     """tell what the run would take, memory and minutes, and how it would compute; paint nothing"""
-
+    devices: int = 1
+    """split the picture by its rows over so many devices of this machine"""
     no_compilation_cache: bool = False
     """compile anew instead of keeping compiled programs in the user's cache directory"""
 
@@ -183,6 +186,10 @@ def check(options: Options, config: Config) -> None:
         raise InputError(f"--image-size must be at least {MIN_SIDE}, or 0 for the content's size, got {given}")
     if not 0 < options.file.style_scale <= 100:
         raise InputError(f"--style-scale must be above 0 and at most 100, got {options.file.style_scale}")
+    if options.machine.devices < 1:
+        raise InputError(f"--devices must be at least 1, got {options.machine.devices}")
+    if options.machine.devices > 1 and config.tile not in ("auto", 0):
+        raise InputError(f"--tile {config.tile} and --devices {options.machine.devices}: give one of the two")
     if options.machine.max_memory:
         memory.parse_bytes(options.machine.max_memory)
     if options.report.save_every < 0:
@@ -222,23 +229,26 @@ def job(options: Options) -> int:
     weights = find_weights(options)
     lap("weights")
 
-    from jnst import compilation, trace  # import JAX, or wait for it
+    from jnst import compilation, plan, sharding, trace  # import JAX, or wait for it
     from jnst.transfer import check_inputs
 
     if not options.machine.no_compilation_cache:
         compilation.keep_compiled()
     lap("import")
     check_inputs(content, style, config, weights.params)
+    mesh = sharding.mesh_of(options.machine.devices)
     if options.machine.plan:
-        return tell_plan(options, config, weights, (content.shape[1], content.shape[2]))
-    config = fit(options, config, weights, (content.shape[1], content.shape[2]))
+        lines, fits = plan.describe(config, weights.params, content.shape[1:3], memory_limit(options), mesh)
+        print("\n".join(lines))
+        return 0 if fits else 2
+    config = fit(options, config, weights, content.shape[1:3], mesh)
     output = output_of(options)
     about = {"content": options.content.name, "style": options.style.name, "image_size": size,
              "settings": asdict(config), "weights": weights.record()}  # fmt: skip
     lines = trace.Trace(options.report.trace)
     try:
         lines.header(**about)
-        result, interrupted = paint(options, config, (content, style, init), weights, lines)
+        result, interrupted = paint(options, config, (content, style, init), weights, lines, mesh)
         lap("iterations", compile=result.compile_seconds)
         image.save(result.image, output, description=json.dumps({"jnst": trace.versions().get("jnst"), **about}))
         lap("write")
@@ -249,7 +259,12 @@ def job(options: Options) -> int:
 
 
 def paint(
-    options: Options, config: Config, images: tuple[Any, Any, Any], weights: "Weights", trace: "Trace"
+    options: Options,
+    config: Config,
+    images: tuple[Any, Any, Any],
+    weights: "Weights",
+    trace: "Trace",
+    mesh: "Mesh | None" = None,
 ) -> tuple["Result", bool]:
     """Stylises with progress, trace and intermediates; the result, and whether Ctrl-C ended it.
 
@@ -271,11 +286,10 @@ def paint(
                 image.save(progress.image(), steps[progress.iteration])
             return bool(interrupted)
 
-        for name, choice in choices(config, content.shape[1:3]):
+        settings = {"init": init, "stop_every": options.report.save_every, "callback": look_in, "mesh": mesh}
+        for name, choice in choices(config, content.shape[1:3], split=mesh is not None):
             try:
-                result = stylize(
-                    content, style, choice, weights, init=init, stop_every=options.report.save_every, callback=look_in
-                )
+                result = stylize(content, style, choice, weights, **settings)
             except RuntimeError as error:  # XLA's, on every backend
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
@@ -295,7 +309,7 @@ def memory_limit(options: Options) -> int | None:
     return memory.parse_bytes(given) if given else plan.available()
 
 
-def fit(options: Options, config: Config, weights: "Weights", size: tuple[int, int]) -> Config:
+def fit(options: Options, config: Config, weights: "Weights", size: tuple[int, int], mesh: "Mesh | None") -> Config:
     """The config, with the fastest way of computing that the memory allows.
 
     Raises:
@@ -306,32 +320,10 @@ def fit(options: Options, config: Config, weights: "Weights", size: tuple[int, i
     limit = memory_limit(options)
     if limit is None or (not options.machine.max_memory and plan.certainly_fits(size, limit)):
         return config
-    way = plan.fitting(config, weights.params, size, limit)
-    if way.config != config and not options.report.quiet:
+    way = plan.fitting(config, weights.params, size, limit, mesh)
+    if way.name != "plain" and not options.report.quiet:
         print(f"jnst: computing by {way.name}, {way.peak / 1e9:.1f} GB, to fit {limit / 1e9:.1f} GB", file=sys.stderr)
     return way.config
-
-
-def tell_plan(options: Options, config: Config, weights: "Weights", size: tuple[int, int]) -> int:
-    """Prints the scales, the ways of computing with their memory and time, and the one that would be used."""
-    from jnst import plan
-    from jnst.scales import scales
-
-    stages = scales(size[0], size[1], config.iterations, config.scales)
-    print("scales    " + ", ".join(f"{s.width}x{s.height} ({s.iterations} iterations)" for s in stages))
-    limit = memory_limit(options)
-    print(f"memory    {limit / 1e9:.1f} GB" if limit else "memory    not known")
-    chosen, ways = None, list(plan.ways(config, weights.params, size))
-    second = plan.seconds_an_iteration(config, weights.params, size)
-    for way in ways:
-        slower = plan.slowdown(way.config, weights.params, size)
-        pixels = sum(s.iterations * s.width * s.height for s in stages) / (size[0] * size[1])
-        minutes = second * slower * pixels / 60
-        fits = limit is None or way.peak <= limit
-        chosen = chosen or (way.name if fits else None)
-        print(f"{way.name:14s}{way.peak / 1e9:6.1f} GB  about {minutes:.0f} min{'' if fits else '  does not fit'}")
-    print(f"uses      {chosen or 'nothing: give a smaller --image-size'}")
-    return 0 if chosen else 2
 
 
 def find_weights(options: Options) -> "Weights":

@@ -6,12 +6,7 @@ painted first, and each finer one starts from what the last one found (Gatys, Ec
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
-
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from jnst.architecture import MIN_SIDE
 from jnst.errors import InputError
@@ -75,9 +70,3 @@ def _longer_sides(longer: int, shorter: int, wanted: Sequence[int | str]) -> lis
     else:
         return [int(side) for side in wanted if int(side) != longer]
     return [round(longer / FACTOR**k) for k in range(count - 1, 0, -1)]
-
-
-@partial(jax.jit, static_argnames=("height", "width"))
-def resize(image: Float[Array, "n _h _w 3"], height: int, width: int) -> Float[Array, "n {height} {width} 3"]:
-    """Another size by Lanczos's filter, in float, within [0, 1]."""
-    return jnp.clip(jax.image.resize(image, (image.shape[0], height, width, 3), "lanczos3"), 0, 1)

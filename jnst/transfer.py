@@ -3,21 +3,23 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jnst import minimize, objective, solver, tiles
+from jnst import minimize, objective, sharding, solver, tiles
 from jnst.architecture import MIN_SIDE, check_layers
 from jnst.config import DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
 from jnst.objective import LossWeights, Spec
-from jnst.scales import Scale, resize, scales
+from jnst.resample import resize
+from jnst.scales import Scale, scales
 from jnst.vgg import Params, architecture_of, prepare
 from jnst.weights import Weights
 
@@ -90,6 +92,7 @@ def stylize(
     init: Float[Array, "1 _h _w 3"] | Float[np.ndarray, "1 _h _w 3"] | None = None,
     stop_every: int = 0,
     callback: Callback = lambda progress: None,
+    mesh: Mesh | None = None,
 ) -> Result:
     """Repaints the content image in the manner of the style image (Gatys et al. 2016, bounded to [0, 1]).
 
@@ -101,17 +104,21 @@ def stylize(
         init: the start image, of the content's shape, instead of what `config.init` names.
         stop_every: calls the callback after every so many iterations at the least; 0: about once a second.
         callback: gets a `Progress` once a chunk; a true answer stops the run.
+        mesh: devices over which the image is split by rows (`sharding.mesh_of`); one device by default.
 
     Raises:
-        InputError: a wrong shape or range, an unknown layer of this network, an `init` that is a path.
+        InputError: a wrong shape or range, an unknown layer, an `init` that is a path, tiles with a mesh.
     """
     record = params.record() if isinstance(params, Weights) else None
     params = params.params if isinstance(params, Weights) else params
     check_inputs(content, style, config, params)
-    work = _Work(config, jax.device_put(params), callback, stop_every)
+    if mesh is not None and spec_of(config).tile:
+        raise InputError(f"--tile {config.tile} and several devices: give one of the two")
+    place = None if mesh is None else sharding.replicated(mesh)
+    work = _Work(config, jax.device_put(params, place), callback, stop_every, mesh)
     height, width = content.shape[1:3]
-    content, style = jnp.asarray(content, jnp.float32), jnp.asarray(style, jnp.float32)
-    image = jnp.asarray(_start(content, style, config, init), jnp.float32)
+    content, style = (jax.device_put(jnp.asarray(a, jnp.float32), place) for a in (content, style))
+    image = jax.device_put(jnp.asarray(_start(content, style, config, init), jnp.float32), place)
     best = None
     for scale in scales(height, width, config.iterations, config.scales):
         smaller = [max(MIN_SIDE, round(side * scale.height / height)) for side in style.shape[1:3]]
@@ -145,10 +152,10 @@ class _Best(NamedTuple):
 class _Work:
     """One run: what its scales share, and the history that they write."""
 
-    def __init__(self, config: Config, params: Params, callback: Callback, stop_every: int) -> None:
+    def __init__(self, config: Config, params: Params, callback: Callback, stop_every: int, mesh: Mesh | None) -> None:
         self.began, self.compile_seconds = time.perf_counter(), 0.0
         self.history: list[Iteration] = []
-        self.config, self.callback, self.stop_every = config, callback, stop_every
+        self.config, self.callback, self.stop_every, self.mesh = config, callback, stop_every, mesh
         self.params = params  # what runs once stays plain, because that compiles faster
         # a checkpoint is there to save memory
         self.fast = params if config.checkpoint else prepare(params, spec_of(config).layers, config.precision)
@@ -158,18 +165,17 @@ class _Work:
 
     def paint(self, scale: Scale, content: Array, style: Array, start: Array) -> _Best:
         """The best image of that scale; all three images have its size, but for the style."""
-        whole = max(scale.height, scale.width) <= self.config.tile  # one window would hold it
-        config = replace(self.config, tile=0) if whole else self.config
-        run, args = self._begin(config, content, style, start)
-        run, stopped = self._iterate(config, run, args, scale)
+        run, args = self._begin(content, style, start)
+        run, stopped = self._iterate(run, args, scale)
         status = int(run.state.stop)
         reason = "stopped" if stopped and status == minimize.RUNNING else minimize.STOP_REASONS[status]
         return _Best(run.best_x, float(run.best.value), reason)
 
-    def _begin(self, config: Config, content: Array, style: Array, start: Array) -> tuple[minimize.Run, tuple]:
+    def _begin(self, content: Array, style: Array, start: Array) -> tuple[minimize.Run, tuple]:
         """The run before its first evaluation and the objective's arguments, all programs compiled."""
-        before, program = self.seconds(), program_of(config)
-        target = objective.targets(self.params, content, style, spec=spec_of(config))
+        before, config = self.seconds(), self.config
+        program = program_of(config, self.mesh)
+        target = objective.targets(self.params, content, style, spec=spec_of(config, self.mesh))
         args = (self.fast, target, loss_weights(config, target))
         run = minimize.start(program, start, args)
         run, _ = minimize.advance(program, run, args, jnp.int32(0))  # compiles, runs nothing
@@ -177,9 +183,9 @@ class _Work:
         self.compile_seconds += self.seconds() - before
         return run, args
 
-    def _iterate(self, config: Config, run: minimize.Run, args: tuple, scale: Scale) -> tuple[minimize.Run, bool]:
+    def _iterate(self, run: minimize.Run, args: tuple, scale: Scale) -> tuple[minimize.Run, bool]:
         """Chunks of about CHUNK_SECONDS until the scale is done, and whether the callback stopped it."""
-        program, spec = program_of(config), spec_of(config)
+        program, spec = program_of(self.config, self.mesh), spec_of(self.config)
         before = self.history[-1] if self.history else None  # of the scale before
         first = before.iteration if before else 0
         stopped, count, done = False, 2, -1
@@ -203,24 +209,26 @@ class _Work:
         return run, stopped
 
 
-def spec_of(config: Config) -> Spec:
-    """The static part of the objective that a config names."""
+def spec_of(config: Config, mesh: Mesh | None = None) -> Spec:
+    """The static part of the objective that a config names, on these devices."""
     return Spec(
         config.content_layers, config.style_layers, config.pooling, config.loss, config.gradients,
-        config.precision, config.checkpoint, config.tile,
+        config.precision, config.checkpoint, 0 if config.tile == "auto" else config.tile, config.style_sizes, mesh,
     )  # fmt: skip
 
 
-def loss_weights(config: Config, target: objective.Statistics) -> LossWeights:
+def loss_weights(config: Config, target: objective.Targets) -> LossWeights:
     """alpha, beta, w_l and tau of a config."""
     strength = DEFAULT_STRENGTH if config.strength is None else config.strength
     raw = config.raw_weights() or objective.balance(target, jnp.float32(strength), spec=spec_of(config))
     return LossWeights(*(jnp.asarray(w, jnp.float32) for w in (*raw, config.layer_weights(), config.tv_weight)))
 
 
-def program_of(config: Config) -> solver.Solver:
+def program_of(config: Config, mesh: Mesh | None = None) -> solver.Solver:
     """The solver on the objective that a config names; equal settings share one compile a shape."""
-    return _program(spec_of(config), config.optimizer, config.history_size, config.history_dtype, config.learning_rate)
+    return _program(
+        spec_of(config, mesh), config.optimizer, config.history_size, config.history_dtype, config.learning_rate
+    )
 
 
 @lru_cache
@@ -228,7 +236,7 @@ def _program(
     spec: Spec, optimizer: solver.Optimizer, history_size: int, history_dtype: str, learning_rate: float
 ) -> solver.Solver:
     @jax.jit  # `start` asks for its shapes, `advance` calls it: traced once
-    def fun(x: Array, params: Params, target: objective.Statistics, weights: LossWeights) -> Any:
+    def fun(x: Array, params: Params, target: objective.Targets, weights: LossWeights) -> Any:
         losses, gradient = objective.value_and_grad(params, x, target, weights, spec=spec)
         return (losses.total[0], losses), gradient
 
@@ -250,8 +258,9 @@ def check_inputs(content: Any, style: Any, config: Config, params: Params) -> No
             raise InputError(f"{name} must lie in [0, 1], got {low:g} to {high:g}; divide 8-bit images by 255")
     layers = config.content_layers + config.style_layers
     check_layers(layers, architecture_of(params))
-    if config.tile:
-        tiles.grid(content.shape[1], content.shape[2], config.tile, architecture_of(params), layers)
+    tile = spec_of(config).tile
+    if tile:
+        tiles.grid(content.shape[1], content.shape[2], tile, architecture_of(params), layers)
 
 
 def _start(content: Image, style: StyleImage, config: Config, init: Any) -> Any:

@@ -140,6 +140,20 @@ class Region(NamedTuple):
     """of the image, in pixels"""
     width: Int[Array, " n"]
 
+    @classmethod
+    def of(cls, count: int, height: int, width: int) -> "Region":
+        """`count` arrays in whose corner lies an image of that size."""
+        return cls(*(jnp.full(count, value) for value in (0, 0, height, width)))
+
+    def half(self) -> "Region":
+        """Of images in the corner of their arrays, both halved."""
+        return Region(self.top, self.left, self.height // 2, self.width // 2)
+
+    def positions(self, block: int) -> Int[Array, " n"]:
+        """Of each whole image's maps of this block."""
+        unit = 2 ** (block - 1)
+        return (self.height // unit) * (self.width // unit)
+
     def mask(self, shape: tuple[int, ...], block: int) -> Bool[Array, "n h w 1"]:
         """Where a map of this block and shape (n, h, w, c) lies in the image."""
         unit = 2 ** (block - 1)
@@ -216,13 +230,14 @@ def _apply(block: _Block, arguments: tuple[Params, Region | None], x: Array) -> 
     return block.apply({"params": params}, x, region)
 
 
-def _nothing(gradient: Any) -> Array:
-    """Zero, known only when the gradient is: what it is added to waits.
+def after(gradient: Any, x: Array) -> Array:
+    """x, known only when the gradient is: what is computed from it waits.
 
     XLA:CPU computes whatever it can as early as it can, and holds it until it is used.
     """
     some = [jnp.asarray(leaf[(0,) * leaf.ndim], jnp.float32) for leaf in jax.tree.leaves(gradient)]
-    return sum((0 * jnp.where(jnp.isfinite(value), value, 0) for value in some), jnp.zeros(()))
+    nothing = sum((0 * jnp.where(jnp.isfinite(value), value, 0) for value in some), jnp.zeros(()))
+    return x + nothing.astype(x.dtype)
 
 
 def _fork(reader: Reader) -> Callable[[Array], tuple[Array, Any]]:
@@ -233,7 +248,7 @@ def _fork(reader: Reader) -> Callable[[Array], tuple[Array, Any]]:
 
     def backward(x: Array, gradients: tuple[Array, Any]) -> tuple[Array]:
         above, read = gradients
-        return (above + jax.vjp(reader, x + _nothing(above).astype(x.dtype))[1](read)[0],)
+        return (above + jax.vjp(reader, after(above, x))[1](read)[0],)
 
     fork = jax.custom_vjp(lambda x: (x, reader(x)))
     fork.defvjp(forward, backward)
@@ -248,7 +263,7 @@ def _recomputed(run: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]
 
     def backward(residuals: tuple[Any, Array], g: Any) -> tuple[Any, Array]:
         arguments, x = residuals
-        return jax.vjp(run, arguments, x + _nothing(g).astype(x.dtype))[1](g)
+        return jax.vjp(run, arguments, after(g, x))[1](g)
 
     recomputed = jax.custom_vjp(run)
     recomputed.defvjp(forward, backward)

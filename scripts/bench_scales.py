@@ -1,7 +1,8 @@
-"""What coarse to fine is worth: one scale and several, at about equal time, judged at several sizes.
+"""What coarse to fine is worth: scales of a run and sizes at which style is compared, at about equal time.
 
 python scripts/bench_scales.py ../shared/images --weights vgg19.h5 --image-size 512 --pictures out/
 
+A candidate is SCALES/SIZES: a value of --scales, commas between its parts, and one of --style-sizes.
 The measure: the mean relative style error (over the style layers) of result and style, both brought to 1, 1/2, 1/4 and
 1/8 of the size, and that mean; and the relative content error at full size. Every candidate has about as many seconds
 as one scale has for --iterations, compiled before. Writes pictures and a table.
@@ -9,6 +10,7 @@ as one scale has for --iterations, compiled before. Writes pictures and a table.
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +25,8 @@ from jnst import compilation, image, objective, transfer, weights
 from jnst.architecture import MIN_SIDE
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.scales import resize, scales
+from jnst.resample import resize
+from jnst.scales import scales
 
 PAIRS = [
     ("tubingen", "starry_night"), ("hoovertowernight", "wave_crop"), ("tubingen", "shipwreck"),
@@ -53,11 +56,13 @@ def _smaller(pixels: Any, k: int) -> jax.Array:
     return resize(jnp.asarray(pixels), height, width)
 
 
-def iterations_for(size: tuple[int, int], wanted: Sequence[str], budget: int) -> int:
+def iterations_for(size: tuple[int, int], wanted: Sequence[str], style_sizes: int, budget: int) -> int:
     """Iterations in all that cost as much as `budget` at full size, an iteration's cost being its pixels."""
-    stages = scales(size[0], size[1], 1000, wanted)
-    mean = np.mean([stage.height * stage.width for stage in stages]) / (size[0] * size[1])
-    return round(budget / float(mean))
+    costs = []
+    for stage in scales(size[0], size[1], 1000, wanted):
+        count = objective.sizes(min(stage.height, stage.width), style_sizes)
+        costs.append(stage.height * stage.width * sum(0.25**k for k in range(count)))
+    return round(budget * size[0] * size[1] / float(np.mean(costs)))
 
 
 def main() -> None:
@@ -67,8 +72,12 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=512)
     parser.add_argument("--iterations", type=int, default=100, help="of one scale")
     parser.add_argument(
-        "--candidates", nargs="+", default=["1", "2", "3", "auto"], help="values of --scales, by commas"
+        "--candidates",
+        nargs="+",
+        default=["1/1", "auto/1", "1/3", "auto/3"],
+        help="the first is judged by",
     )
+    parser.add_argument("--strength", type=float, help="of all")
     parser.add_argument("--pairs", type=int, default=len(PAIRS))
     parser.add_argument("--pictures", type=Path, help="a folder")
     parser.add_argument("--output", type=Path, help="write everything as JSON")
@@ -86,21 +95,22 @@ def main() -> None:
 def compare(options: argparse.Namespace, found: weights.Weights):
     """A row a pair and candidate, printed as it comes."""
     params = jax.device_put(found.params)
-    print("| pair | scales | iterations | seconds | style | over one scale | content | over one scale | "
+    print("| pair | scales/sizes | iterations | seconds | style | over the first | content | over the first | "
           + " | ".join(f"style 1/{k}" for k in JUDGED) + " |\n|" + " --- |" * (8 + len(JUDGED)))  # fmt: skip
     for content_name, style_name in PAIRS[: options.pairs]:
         content = image.load(options.images / f"{content_name}.jpg", image_size=options.image_size)
         style = image.load(options.images / f"{style_name}.jpg", image_size=max(content.shape[1:3]))
         first: dict[str, float] = {}
         for candidate in options.candidates:
-            wanted = candidate.split(",")
-            count = iterations_for(content.shape[1:3], wanted, options.iterations)
-            config = Config(iterations=count, scales=tuple(wanted))
+            parts, sizes = candidate.split("/")
+            wanted = parts.split(",")
+            count = iterations_for(content.shape[1:3], wanted, int(sizes), options.iterations)
+            config = Config(iterations=count, scales=tuple(wanted), style_sizes=int(sizes), strength=options.strength)
             transfer.stylize(content, style, replace(config, iterations=9), params)  # compiles
             result = transfer.stylize(content, style, config, params)
             errors = judge(params, result.image, content, style)
             first = first or errors
-            row = {"pair": f"{content_name} x {style_name}", "scales": candidate, "iterations": count,
+            row = {"pair": f"{content_name} x {style_name}", "candidate": candidate, "iterations": count,
                    "seconds": result.seconds, **errors}  # fmt: skip
             cells = [row["pair"], candidate, count, f"{result.seconds:.0f}",
                      *(f"{errors[key]:.4f} | {errors[key] / first[key]:.2f}" for key in ("style", "content")),
@@ -108,7 +118,7 @@ def compare(options: argparse.Namespace, found: weights.Weights):
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)
             if options.pictures:
                 options.pictures.mkdir(parents=True, exist_ok=True)
-                name = f"{content_name}_{style_name}_{candidate.replace(',', '-')}.png"
+                name = f"{content_name}_{style_name}_{re.sub('[,/]', '-', candidate)}.png"
                 image.save(result.image, options.pictures / name)
             yield row
 

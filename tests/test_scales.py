@@ -1,10 +1,7 @@
-import jax.numpy as jnp
-import numpy as np
 import pytest
-from conftest import picture
 
 from jnst import InputError
-from jnst.scales import Scale, resize, scales
+from jnst.scales import Scale, scales
 
 
 @pytest.mark.parametrize(
@@ -46,14 +43,3 @@ def test_scales_that_cannot_be_are_refused(size, wanted, message):
     with pytest.raises(InputError) as caught:
         scales(size[0], size[1], 90, wanted)
     assert message in str(caught.value)
-
-
-def test_resize_keeps_a_flat_image_and_the_range():
-    np.testing.assert_allclose(resize(jnp.full((1, 40, 30, 3), 0.25), 20, 64), 0.25, atol=1e-6)
-    image = picture(40, 33)
-    np.testing.assert_array_equal(resize(image, 40, 33), image)
-    edges = (jnp.arange(40) % 8 < 4).astype(jnp.float32)[None, :, None, None] * jnp.ones((1, 40, 33, 3))
-    larger = resize(edges, 100, 99)
-    assert larger.shape == (1, 100, 99, 3)
-    assert larger.min() == 0  # Lanczos's filter overshoots
-    assert larger.max() == 1

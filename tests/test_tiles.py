@@ -72,7 +72,7 @@ def test_a_window_must_hold_the_receptive_field(layer, need):
 def test_the_gradient_in_the_parameters_is_refused(params):
     def loss(params):
         spec = dataclasses.replace(WHOLE, tile=64)
-        return jnp.sum(objective.statistics(params, picture(40, 40), spec=spec).gram["conv1_1"])
+        return jnp.sum(objective.statistics(params, picture(40, 80), spec=spec).gram["conv1_1"])
 
     with pytest.raises(InputError, match="not known by tiles"):
         jax.grad(loss)(params)
