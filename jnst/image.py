@@ -44,10 +44,7 @@ def load(path: str | Path, *, image_size: int = 0, size: tuple[int, int] | None 
         InputError: no such file, not an image, a damaged or too large one, or a side under 32 pixels.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file; give the path of an image")
-    if path.is_dir():
-        raise InputError(f"{path} is a directory; give the path of an image file")
+    check_there(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's hints on large or odd files; real trouble raises
@@ -64,6 +61,14 @@ def load(path: str | Path, *, image_size: int = 0, size: tuple[int, int] | None 
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
     return resize(pixels, size or fit((width, height), image_size))
+
+
+def check_there(path: Path) -> None:
+    """Raises InputError where no file is."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give the path of an image")
+    if path.is_dir():
+        raise InputError(f"{path} is a directory; give the path of an image file")
 
 
 def fit(size: tuple[int, int], image_size: int) -> tuple[int, int]:

@@ -194,6 +194,8 @@ def check(options: Options, config: Config) -> None:
         memory.parse_bytes(options.machine.max_memory)
     if options.report.save_every < 0:
         raise InputError(f"--save-every must be at least 0, got {options.report.save_every}")
+    for path in (options.content, options.style):
+        image.check_there(path)
     output, trace = output_of(options), options.report.trace
     image.check_writable(output)
     if trace:

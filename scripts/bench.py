@@ -3,11 +3,12 @@
 python scripts/bench.py ../shared/images --weights vgg19.h5 --output speed.json
 python scripts/bench.py ../shared/images --weights vgg19.h5 --figures evaluation --sizes 256 512
 
-Everything at one scale, as PyTorch's does it. Figures, each a table:
+Everything at one scale, the style compared at its size only, as PyTorch's does it. Figures, each a table:
 evaluation  one value-and-gradient of the default objective, and one iteration of the solver, with the gradient's error
 job         from the shell's prompt to the written file, with an empty and with a filled compilation cache
 quality     seconds until the loss that PyTorch's LBFGS (lr 1, history 100, clamped) has after 300 evaluations
-memory      peak memory of the process, after 3 and after 9 iterations, all compiled before, and when it compiles
+memory      peak memory of the process, after 3 and after 9 iterations, all compiled before, and when it compiles; and
+            seconds an iteration: plain, with maps computed again, in windows (pictures are enlarged where need be)
 precision   iterations a second and images an hour in float32, TF32 and bfloat16; by default only on a GPU or TPU
 
 What PyTorch can do is skipped, and said, where it is not installed: pip install -e ".[bench]".
@@ -18,28 +19,33 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image
 
 from jnst import image, minimize, objective, solver, transfer, vgg, weights
 from jnst.architecture import kernel_shapes, layer_names
 from jnst.config import Config
 from jnst.errors import InputError
+from jnst.plan import available
 from jnst.trace import versions
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 CONTENT, STYLE = "tubingen.jpg", "starry_night.jpg"
 SCRIPTS = Path(__file__).parent
+ONE_SIZE = Config(scales=("1",), style_sizes=1)
 POINTS = 48  # at which the gradient's error is measured: where no ReLU switches it is rounding, where one does, more
 
 
@@ -51,10 +57,10 @@ class Problem:
         self.content = image.load(options.images / CONTENT, image_size=size)
         self.style = image.load(options.images / STYLE, image_size=size)
         self.size = f"{self.content.shape[2]}x{self.content.shape[1]}"
-        self.spec = transfer.spec_of(Config())
+        self.spec = transfer.spec_of(ONE_SIZE)
         plain = jax.device_put(self.weights.params)
         self.target = objective.targets(plain, jnp.asarray(self.content), jnp.asarray(self.style), spec=self.spec)
-        loss_weights = transfer.loss_weights(Config(), self.target)
+        loss_weights = transfer.loss_weights(ONE_SIZE, self.target)
         self.args = (vgg.prepare(plain, self.spec.layers), self.target, loss_weights)
 
     def fun(self, x: Any, *args: Any) -> Any:
@@ -174,32 +180,50 @@ def gradient_errors(problem: Problem, gradients: dict[str, Callable[[Any], np.nd
     }
 
 
+def inputs(options: argparse.Namespace, size: int, folder: str) -> list[Path]:
+    """Content and style of at least that size, enlarged where they are smaller."""
+    found = []
+    for name in (CONTENT, STYLE):
+        with Image.open(options.images / name) as picture:
+            scale = size / max(picture.size)
+            if scale > 1:
+                width, height = (round(side * scale) for side in picture.size)
+                picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS).save(Path(folder) / name)
+        found.append(Path(folder) / name if scale > 1 else options.images / name)
+    return found
+
+
 def jnst_job(options: argparse.Namespace, size: int, iterations: int, cache: Path, *more: str) -> dict[str, Any]:
     """A whole run of the command line: wall seconds and the footer of its trace."""
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "run.jsonl"
         command = [
-            sys.executable, "-m", "jnst.run", options.images / CONTENT, options.images / STYLE,
+            sys.executable, "-m", "jnst.run", *inputs(options, size, folder),
             "-o", Path(folder) / "out.png", "--weights", options.weights, "--image-size", size,
-            "--iterations", iterations, "--scales", 1, "--trace", trace, "--quiet", *more,
+            "--iterations", iterations, "--scales", 1, "--style-sizes", 1, "--trace", trace, "--quiet", *more,
         ]  # fmt: skip
         began = time.perf_counter()
         subprocess.run(list(map(str, command)), env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache),
                        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}, check=True)  # fmt: skip
         wall = time.perf_counter() - began
-        return {"wall": wall, **json.loads(trace.read_text().splitlines()[-1])}
+        header, *_, footer = map(json.loads, trace.read_text().splitlines())
+        return {"wall": wall, **footer, "settings": header["settings"]}
 
 
 def torch_job(options: argparse.Namespace, size: int, evaluations: int) -> dict[str, Any]:
-    """The same by torch_rival.py."""
+    """The same by torch_rival.py, which may not take more memory than jnst sees free."""
+    limit = available() or resource.RLIM_INFINITY
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            sys.executable, SCRIPTS / "torch_rival.py", options.images / CONTENT, options.images / STYLE,
+            sys.executable, SCRIPTS / "torch_rival.py", *inputs(options, size, folder),
             Path(folder) / "out.png", "--weights", options.weights, "--image-size", size,
             "--evaluations", evaluations, "--channels-last",
         ]  # fmt: skip
         began = time.perf_counter()
-        done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+        )  # fmt: skip
         return {"wall": time.perf_counter() - began, **json.loads(done.stdout.splitlines()[-1])}
 
 
@@ -241,7 +265,7 @@ def quality_at(options: argparse.Namespace, size: int) -> Iterator[dict[str, Any
     pixels, rival_seconds = lbfgs(objectives[best], problem.content, options.evaluations)
     evaluate = jax.jit(objective.evaluate, static_argnames="spec")
     goal = float(evaluate(problem.args[0], jnp.asarray(pixels), *problem.args[1:], spec=problem.spec).total[0])
-    config = Config(iterations=options.evaluations, scales=("1",))
+    config = replace(ONE_SIZE, iterations=options.evaluations)
     result = transfer.stylize(
         problem.content, problem.style, config, problem.weights, callback=lambda progress: progress.best_loss <= goal
     )  # fmt: skip
@@ -255,25 +279,44 @@ def quality_at(options: argparse.Namespace, size: int) -> Iterator[dict[str, Any
     }  # fmt: skip
 
 
+WAYS = {
+    "jnst": ("--tile", "0"),
+    "jnst --checkpoint": ("--tile", "0", "--checkpoint"),
+    "jnst --tile 1024": ("--tile", "1024"),
+}
+
+
 def memory(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Figure 4: peak bytes of a process that runs the whole job."""
+    """Figure 4: peak bytes of a process that runs the whole job, and seconds an iteration."""
+    few, more = options.memory_iterations
     for size in options.memory_sizes:
-        with tempfile.TemporaryDirectory() as cache:
-            for name, flags in (("jnst", ()), ("jnst --checkpoint", ("--checkpoint",))):
-                first, few, more = (jnst_job(options, size, count, Path(cache), *flags) for count in (3, 3, 9))
-                peaks = [done["peak_memory"] for done in (few, more, first)]
-                yield {
-                    "size": size, "contender": name, "peak GB": peaks[0]["process"] / 1e9,
-                    "after 9 iterations": peaks[1]["process"] / 1e9, "with compiling": peaks[2]["process"] / 1e9,
-                    "of the device": (peaks[0]["device"] or 0) / 1e9,
-                    "seconds an iteration": (more["laps"]["iterations"] - few["laps"]["iterations"]) / 6,
-                }  # fmt: skip
-        if HAS_TORCH:
-            few, more = (torch_job(options, size, count) for count in (4, 10))
+        for name, flags in WAYS.items():
+            with tempfile.TemporaryDirectory() as cache:
+                try:
+                    done = [jnst_job(options, size, count, Path(cache), *flags) for count in (few, few, more)]
+                except subprocess.CalledProcessError:
+                    done = []
+            if not done or any(one["settings"]["checkpoint"] != ("--checkpoint" in flags) for one in done):
+                yield {"size": size, "contender": name, "peak GB": "does not fit"}  # or another way was chosen
+                continue
+            first, second, last = (one["peak_memory"] for one in done)
+            seconds = (done[2]["laps"]["iterations"] - done[1]["laps"]["iterations"]) / (more - few)
             yield {
-                "size": size, "contender": "PyTorch, channels last", "peak GB": few["peak"] / 1e9,
-                "after 9 iterations": more["peak"] / 1e9,
-                "seconds an iteration": (more["seconds"] - few["seconds"]) / 6,
+                "size": size, "contender": name, "peak GB": second["process"] / 1e9,
+                "after more iterations": last["process"] / 1e9, "with compiling": first["process"] / 1e9,
+                "of the device": (second["device"] or 0) / 1e9, "seconds an iteration": seconds,
+            }  # fmt: skip
+        if HAS_TORCH:
+            name = "PyTorch, channels last"
+            try:
+                done = [torch_job(options, size, count + 1) for count in (few, more)]
+            except subprocess.CalledProcessError:
+                yield {"size": size, "contender": name, "peak GB": "does not fit"}
+                continue
+            yield {
+                "size": size, "contender": name, "peak GB": done[0]["peak"] / 1e9,
+                "after more iterations": done[1]["peak"] / 1e9,
+                "seconds an iteration": (done[1]["seconds"] - done[0]["seconds"]) / (more - few),
             }  # fmt: skip
 
 
@@ -284,7 +327,7 @@ def precision(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         problem = Problem(options, size)
         rows = []
         for name in ("float32", "tensorfloat32", "bfloat16"):
-            config = Config(iterations=options.iterations, precision=name, scales=("1",))
+            config = replace(ONE_SIZE, iterations=options.iterations, precision=name)
             result = transfer.stylize(problem.content, problem.style, config, problem.weights)
             seconds = result.seconds - result.compile_seconds
             loss = evaluate(problem.args[0], jnp.asarray(result.image), *problem.args[1:], spec=problem.spec).total[0]
@@ -328,6 +371,7 @@ def main() -> None:
     parser.add_argument("--job-sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--quality-sizes", type=int, nargs="+", default=[256])
     parser.add_argument("--memory-sizes", type=int, nargs="+", default=[512, 1024, 2048])
+    parser.add_argument("--memory-iterations", type=int, nargs=2, default=[3, 9], help="of the shorter, the longer job")
     parser.add_argument("--precision-sizes", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--iterations", type=int, default=200, help="of a job")

@@ -264,7 +264,7 @@ def test_the_plan_tells_and_paints_nothing(files, capsys):
     assert jnst(files, "--plan", "--scales", 1) == 0
     shown = capsys.readouterr().out
     assert "scales    48x32 (4 iterations)" in shown
-    assert re.search(r"plain +[0-9.]+ GB  about 0 min", shown)
+    assert re.search(r"plain +[0-9.]+ GB  about 0.0 min", shown)
     assert shown.splitlines()[-1] == "uses      plain"
     assert not (files / "photo_painting.png").exists()
     assert jnst(files, "--plan", "--max-memory", "1MB") == 2
