@@ -15,7 +15,7 @@ from jnst.architecture import check_layers
 from jnst.errors import InputError
 
 # What a user may leave open is `None`; the help says what that means.
-Strength = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: 0.95)")]
+Strength = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: 0.93)")]
 Weight = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: from --strength)")]
 Layers = Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER ...")]
 Scales = Annotated[tuple[str, ...], tyro.conf.arg(metavar="auto|N|PIXELS ...")]
@@ -24,7 +24,7 @@ LayerWeights = Annotated[
     tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint="(default: equal)")
 ]
 
-DEFAULT_STRENGTH = 0.95
+DEFAULT_STRENGTH = 0.93
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class BalanceOptions:
     loss: Literal["relative", "mse", "sum"] = "relative"
     """form of the losses: relative to the targets' own norm (no unit), mean squares, or sums of squares (Gatys)"""
     strength: Strength = None
-    """style against content, 0 to 1: 0.5 light, 0.8 moderate, 0.95 painted"""
+    """style against content, 0 to 1: 0.5 light, 0.8 moderate, 0.93 painted"""
     content_weight: Weight = None
     """alpha of alpha L_content + beta L_style, 0 or more, instead of --strength; alone, the other is 1"""
     style_weight: Weight = None

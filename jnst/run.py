@@ -295,6 +295,7 @@ def paint(
             except RuntimeError as error:  # XLA's, on every backend
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
+                trace.again(name)
                 if not options.report.quiet:
                     print(f"jnst: not enough memory ({name}); trying a way that takes less", file=sys.stderr)
             else:

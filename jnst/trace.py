@@ -32,6 +32,10 @@ class Trace:
         for row in rows:
             self._line({"record": "iteration", **asdict(row)})
 
+    def again(self, way: str) -> None:
+        """The rows so far count no more: the run begins again, by another way."""
+        self._line({"record": "restart", "did_not_fit": way})
+
     def footer(self, result: Result, output: Path, laps: dict[str, float]) -> None:
         """How the run ended, and where the seconds of the whole job went."""
         fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}

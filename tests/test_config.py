@@ -23,6 +23,8 @@ BAD = [
     ({"scales": ("auto", "3")}, "--scales must be auto, a number of scales, or increasing sides in pixels, got auto 3"),
     ({"scales": ("256", "128")}, "--scales must increase, got 256 128"),
     ({"iterations": -1}, "--iterations must be at least 0, got -1"),
+    ({"tile": -1}, "--tile must be auto or at least 0, got -1"),
+    ({"style_sizes": 0}, "--style-sizes must be at least 1, got 0"),
     ({"history_size": 0}, "--history-size must be at least 1, got 0"),
     ({"learning_rate": 0.0}, "--learning-rate must be a finite number above 0, got 0.0"),
     ({"seed": -1}, "--seed must be between 0 and 4294967295, got -1"),

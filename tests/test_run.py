@@ -213,6 +213,38 @@ def test_a_picture_that_does_not_fit_is_said_in_one_line(files, capsys, monkeypa
     assert capsys.readouterr().err == "jnst: not enough memory for 48x32 pixels; give a smaller --image-size\n"
 
 
+def test_a_device_that_fails_falls_down_the_ladder_and_says_so(files, capsys, monkeypatch):
+    from jnst import transfer
+
+    works, configs = transfer.stylize, []
+
+    def full_at_first(content, style, config, *args, **options):
+        configs.append(config)
+        result = works(content, style, config, *args, **options)
+        if len(configs) == 1:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes.")
+        return result
+
+    monkeypatch.setattr(transfer, "stylize", full_at_first)
+    assert jnst(files, "--trace", files / "run.jsonl") == 0
+    assert "jnst: not enough memory (plain); trying a way that takes less" in capsys.readouterr().err
+    assert [config.checkpoint for config in configs] == [False, True]
+    records = [json.loads(line)["record"] for line in (files / "run.jsonl").read_text().splitlines()]
+    rows = ["iteration"] * 5
+    assert records == ["header", *rows, "restart", *rows, "footer"]
+
+
+def test_several_devices_paint_one_picture(files, capsys):
+    assert jnst(files, "--devices", 2, "--quiet") == 0
+    assert (files / "photo_painting.png").exists()
+    assert jnst(files, "--devices", 99, "--overwrite") == 2
+    assert "--devices 99: this machine has 4; give at most that many" in capsys.readouterr().err
+    assert jnst(files, "--devices", 0, "--overwrite") == 2
+    assert "--devices must be at least 1, got 0" in capsys.readouterr().err
+    assert jnst(files, "--devices", 2, "--tile", 300, "--overwrite") == 2
+    assert "--tile 300 and --devices 2: give one of the two" in capsys.readouterr().err
+
+
 def test_ctrl_c_writes_the_best_image_so_far_and_exits_130(files):
     command = [sys.executable, "-m", "jnst.run", files / "photo.png", files / "painting.png", *FAST]
     command += ["--iterations", "1000000", "-o", files / "out.png", "--trace", files / "run.jsonl"]
