@@ -49,7 +49,7 @@ class LBFGSBState(NamedTuple):
     gamma: Float[Array, ""]
     """size of H0"""
     scale: Float[Array, ""]
-    """mean absolute gradient at the start: the unit of `1 / gamma` and `y_history`"""
+    """mean absolute gradient at the start, where the bounds leave room: the unit of `1 / gamma` and `y_history`"""
     preconditioner: Any
     s_history: Float[Array, "m pixels"]
     y_history: Float[Array, "m pixels"]
@@ -59,8 +59,6 @@ class LBFGSBState(NamedTuple):
 class _Problem(NamedTuple):
     """What is minimised, over a vector of pixels."""
 
-    evaluate: Callable[[Array], tuple[Array, Array, Any]]
-    """value, gradient, aux"""
     unravel: Callable[[Array], Any]
     lower: Array
     upper: Array
@@ -77,6 +75,14 @@ class _Trial(NamedTuple):
     evaluations: Array
     finite: Array
     """whether all trials of this search were"""
+
+
+class Search(NamedTuple):
+    """A line search under way: where it goes, and its last trial."""
+
+    direction: Array
+    slope: Array
+    trial: _Trial
 
 
 @dataclasses.dataclass(eq=False)
@@ -156,19 +162,48 @@ class LBFGSB(base.IterativeSolver):
 
         From a blank state: the evaluation of `params`, as iteration 0.
         """
+        x, problem, g = self._open(params, state, bounds)
+
+        def step(search: Search) -> Search:
+            stepsize, point = self._point(problem, x, search, state)
+            value, grad, aux = self._evaluate(problem.unravel(point), args, kwargs)
+            return self._record(search, stepsize, point, (value, ravel_pytree(grad)[0], aux))
+
+        search = self._begin(problem, x, g, state)
+        search = lax.while_loop(lambda search: self._unfinished(search, state), step, search)
+        return self._finish(problem, x, g, search, state)
+
+    def begin(self, params: Any, state: LBFGSBState, bounds: Any = None) -> Search:
+        """For who evaluates himself: the search of the next iteration; `ask` where it wants to know, then `tell`."""
+        x, problem, g = self._open(params, state, bounds)
+        return self._begin(problem, x, g, state)
+
+    def ask(self, params: Any, state: LBFGSBState, search: Search, bounds: Any = None) -> Any:
+        """The point whose value the search wants."""
+        x, problem, _ = self._open(params, state, bounds)
+        return problem.unravel(self._point(problem, x, search, state)[1])
+
+    def tell(
+        self, params: Any, state: LBFGSBState, search: Search, evaluated: tuple[Any, Any, Any], bounds: Any = None
+    ) -> tuple[Any, LBFGSBState, Search]:
+        """What value, gradient and aux of the point asked for lead to: the next iteration, or more of the same search.
+
+        So that many searches, each at its own pace, can share their evaluations.
+        """
+        x, problem, g = self._open(params, state, bounds)
+        stepsize, point = self._point(problem, x, search, state)
+        value, grad, aux = evaluated
+        search = self._record(search, stepsize, point, (value, ravel_pytree(grad)[0], aux))
+        unfinished = self._unfinished(search, state)
+        new_params, new_state = self._finish(problem, x, g, search, state)
+        params, state = jax.tree.map(partial(jnp.where, unfinished), (params, state), (new_params, new_state))
+        begun = self.begin(params, state, bounds)
+        return params, state, jax.tree.map(partial(jnp.where, unfinished), search, begun)
+
+    def _open(self, params: Any, state: LBFGSBState, bounds: Any) -> tuple[Array, _Problem, Array]:
+        """x, the problem, and the gradient at x, as vectors."""
         x, unravel = ravel_pytree(params)
-
-        def evaluate(x: Array) -> tuple[Array, Array, Any]:
-            value, grad, aux = self._evaluate(unravel(x), args, kwargs)
-            return value, ravel_pytree(grad)[0], aux
-
-        problem = _Problem(evaluate, unravel, *_ravel_bounds(bounds, x))
-        g = ravel_pytree(state.grad)[0]
-        direction = self._direction(problem, x, g / state.scale, state)
-        trial = self._line_search(problem, x, g, direction, state)
-        lower = _armijo(trial, state.value, _dot(g, direction)) & jnp.any(trial.x != x)
-        accepted = (state.stop == RUNNING) & (lower | (state.num_fun_eval == 0))
-        return self._next(problem, x, g, trial, accepted, state)
+        return x, _Problem(unravel, *_ravel_bounds(bounds, x)), ravel_pytree(state.grad)[0]
 
     def _direction(self, problem: _Problem, x: Array, g: Array, state: LBFGSBState) -> Float[Array, " pixels"]:
         """From x to the projected quasi-Newton point, or down the gradient if that is no descent.
@@ -207,32 +242,42 @@ class LBFGSB(base.IterativeSolver):
     def _precondition(self, problem: _Problem, shape: Any, v: Array) -> Array:
         return ravel_pytree(self.preconditioner.apply(shape, problem.unravel(v)))[0]
 
-    def _line_search(self, problem: _Problem, x: Array, g: Array, direction: Array, state: LBFGSBState) -> _Trial:
-        """From the full step down (Nocedal and Wright, algorithm 3.1); a value that is not finite shortens by ten."""
-        slope = _dot(g, direction)
-        blank = state.num_fun_eval == 0
-        most = jnp.where(blank, 1, self.maxls)
-
-        def more(trial: _Trial) -> Array:
-            unfinished = ~_armijo(trial, state.value, slope)
-            return (state.stop == RUNNING) & unfinished & (trial.evaluations < most)
-
-        def shorten(trial: _Trial) -> _Trial:
-            # the minimum of the parabola through what is known (eq. 3.58), within [1/10, 1/2] of the last trial
-            t = trial.stepsize
-            parabola = -slope * t / (2 * (trial.value - state.value - slope * t)) * t
-            shorter = jnp.clip(jnp.where(jnp.isfinite(parabola), parabola, 0), t / 10, t / 2)
-            t = jnp.where(trial.evaluations == 0, t, shorter)
-            point = jnp.clip(x + t * direction, problem.lower, problem.upper)  # a rounding may lead out of the box
-            point = jnp.where(blank, x, point)
-            value, grad, aux = problem.evaluate(point)
-            finite = trial.finite & jnp.isfinite(value)
-            return _Trial(t, point, value, grad, aux, trial.evaluations + 1, finite)
-
-        first = jnp.ones((), x.dtype)
+    def _begin(self, problem: _Problem, x: Array, g: Array, state: LBFGSBState) -> Search:
+        direction = self._direction(problem, x, g / state.scale, state)
         unknown, none = jnp.full_like(state.value, jnp.inf), jnp.zeros((), jnp.int32)
-        start = _Trial(first, x, unknown, g, state.aux, none, jnp.ones((), bool))
-        return lax.while_loop(more, shorten, start)
+        trial = _Trial(jnp.ones((), x.dtype), x, unknown, g, state.aux, none, jnp.ones((), bool))
+        return Search(direction, _dot(g, direction), trial)
+
+    def _unfinished(self, search: Search, state: LBFGSBState) -> Array:
+        most = jnp.where(state.num_fun_eval == 0, 1, self.maxls)
+        wanting = ~_armijo(search.trial, state.value, search.slope)
+        return (state.stop == RUNNING) & wanting & (search.trial.evaluations < most)
+
+    def _point(self, problem: _Problem, x: Array, search: Search, state: LBFGSBState) -> tuple[Array, Array]:
+        """The next step and its point: the full step, then ever shorter ones (Nocedal and Wright, algorithm 3.1).
+
+        A value that is not finite shortens by ten; from a blank state the point is x.
+        """
+        trial, slope = search.trial, search.slope
+        # the minimum of the parabola through what is known (eq. 3.58), within [1/10, 1/2] of the last trial
+        t = trial.stepsize
+        parabola = -slope * t / (2 * (trial.value - state.value - slope * t)) * t
+        shorter = jnp.clip(jnp.where(jnp.isfinite(parabola), parabola, 0), t / 10, t / 2)
+        t = jnp.where(trial.evaluations == 0, t, shorter)
+        point = jnp.clip(x + t * search.direction, problem.lower, problem.upper)  # a rounding may lead out of the box
+        return t, jnp.where(state.num_fun_eval == 0, x, point)
+
+    def _record(self, search: Search, stepsize: Array, point: Array, evaluated: tuple[Array, Array, Any]) -> Search:
+        value, grad, aux = evaluated
+        trial = search.trial
+        finite = trial.finite & jnp.isfinite(value)
+        return search._replace(trial=_Trial(stepsize, point, value, grad, aux, trial.evaluations + 1, finite))
+
+    def _finish(self, problem: _Problem, x: Array, g: Array, search: Search, state: LBFGSBState) -> base.OptStep:
+        trial = search.trial
+        lower = _armijo(trial, state.value, search.slope) & jnp.any(trial.x != x)
+        accepted = (state.stop == RUNNING) & (lower | (state.num_fun_eval == 0))
+        return self._next(problem, x, g, trial, accepted, state)
 
     def _next(
         self, problem: _Problem, x: Array, g: Array, trial: _Trial, accepted: Array, state: LBFGSBState
@@ -244,7 +289,7 @@ class LBFGSB(base.IterativeSolver):
         new_g = jnp.where(accepted, trial.grad, g)
         error = jnp.where(accepted, _projected_gradient(new_x, new_g, lower, upper), state.error)
         first_error = jnp.where(blank, error, state.first_error)
-        size = jnp.mean(jnp.abs(new_g))
+        size = jnp.sum(jnp.abs(new_g)) / jnp.sum(lower < upper)  # of what can move
         size = jnp.where((size > 0) & jnp.isfinite(size), size, 1)
 
         s, y = new_x - x, (new_g - g) / state.scale
