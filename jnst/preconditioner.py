@@ -58,7 +58,14 @@ class BandEnergies(NamedTuple):
 
 
 class Spectral:
-    """For RGB images, (..., h, w, 3): one gain an octave and colour axis."""
+    """For RGB images, (..., h, w, 3): one gain an octave and colour axis.
+
+    `size`: (height, width) of the image in the corner of each array, zero beyond it, as numbers that need not be known
+    when the program is compiled; by default the array is the image.
+    """
+
+    def __init__(self, size: tuple[Int[Array, ""], Int[Array, ""]] | None = None) -> None:
+        self.size = size
 
     def init(self, x: Any) -> BandEnergies:
         """Nothing known. Raises InputError where x is not one array of that shape."""
@@ -70,15 +77,76 @@ class Spectral:
 
     def update(self, state: BandEnergies, s: Float[Array, "*n h w 3"], y: Float[Array, "*n h w 3"]) -> BandEnergies:
         y = y / jnp.linalg.norm(y.ravel())
-        return BandEnergies(DECAY * state.s + _energies(s), DECAY * state.y + _energies(y))
+        return BandEnergies(DECAY * state.s + self._energies(s), DECAY * state.y + self._energies(y))
 
     def apply(self, state: BandEnergies, v: Float[Array, "*n h w 3"]) -> Float[Array, "*n h w 3"]:
-        gains = _gains(state)
-        h, w = v.shape[-3:-1]
-        octave = _octave(h, w)
+        gains, transform = _gains(state), self._transform(v)
+        octave = transform.octave()
         gain = reduce(jnp.add, [jnp.where(octave == k, gains[k][:, None, None], 0) for k in range(OCTAVES)])
-        planes = jnp.fft.irfft2(gain[None] * _spectrum(v), s=(h, w))
+        planes = transform.inverse(gain[None] * transform.forward(_planes(v)))
         return _einsum("nchw,cr->nhwr", planes, _axes(v)).reshape(v.shape)
+
+    def _energies(self, v: Float[Array, "*n h w 3"]) -> Float[Array, "octaves 3"]:
+        transform = self._transform(v)
+        energy = jnp.square(jnp.abs(transform.forward(_planes(v)))).sum(0) / transform.pixels
+        octave = transform.octave()
+        return jnp.stack([jnp.sum(jnp.where(octave == k, energy, 0), axis=(1, 2)) for k in range(OCTAVES)])
+
+    def _transform(self, v: Array) -> "_Transform | _TransformOfPart":
+        height, width = v.shape[-3:-1]
+        return _Transform(height, width) if self.size is None else _TransformOfPart(height, width, self.size)
+
+
+class _Transform:
+    """The real Fourier transform of whole arrays."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width, self.pixels = height, width, height * width
+
+    def forward(self, planes: Float[Array, "n 3 h w"]) -> Complex[Array, "n 3 h half"]:
+        # one leading axis: with two, XLA:CPU chooses a layout that its transform refuses on several devices
+        found = jnp.fft.rfft2(planes.reshape(-1, self.height, self.width))
+        return found.reshape(-1, 3, self.height, self.width // 2 + 1)
+
+    def inverse(self, spectrum: Complex[Array, "n 3 h half"]) -> Float[Array, "n 3 h w"]:
+        return jnp.fft.irfft2(spectrum, s=(self.height, self.width))
+
+    def octave(self) -> Int[Array, "1 h half"]:
+        """For each frequency its octave, 0 the finest."""
+        return _octave(jnp.asarray(np.fft.fftfreq(self.height)), jnp.asarray(np.fft.rfftfreq(self.width)))
+
+
+class _TransformOfPart:
+    """The same of the image in the corner, by matrices, whose entries are made for its size; the rest stays zero."""
+
+    def __init__(self, height: int, width: int, size: tuple[Array, Array]) -> None:
+        self.shape, self.size, self.pixels = (height, width), size, size[0] * size[1]
+        self.down, self.across = _waves(height, size[0]), _waves(width, size[1])[:, : width // 2 + 1]
+        columns = jnp.arange(width // 2 + 1)
+        self.columns = columns <= size[1] // 2
+        twice = (columns > 0) & (2 * columns != size[1])  # that stand for their mirror images too
+        self.weight = jnp.where(self.columns, jnp.where(twice, 2, 1), 0)
+
+    def forward(self, planes: Float[Array, "n 3 h w"]) -> Complex[Array, "n 3 h half"]:
+        rows = _einsum("nchw,wx->nchx", planes.astype(self.down.dtype), self.across)
+        return jnp.where(self.columns[None, None, None], _einsum("hy,nchx->ncyx", self.down, rows), 0)
+
+    def inverse(self, spectrum: Complex[Array, "n 3 h half"]) -> Float[Array, "n 3 h w"]:
+        rows = _einsum("yh,ncyx->nchx", self.down.conj().T, spectrum * self.weight[None, None, None])
+        return jnp.real(_einsum("nchx,wx->nchw", rows, self.across.conj())) / self.pixels
+
+    def octave(self) -> Int[Array, "1 h half"]:
+        height, width = self.size
+        rows, columns = jnp.arange(self.shape[0]), jnp.arange(self.shape[1] // 2 + 1)
+        return _octave(jnp.where(2 * rows < height, rows, rows - height) / height, columns / width)
+
+
+def _waves(length: int, size: Array) -> Complex[Array, "length length"]:
+    """`exp(-2 pi i j k / size)` for j, k < size, else 0."""
+    j = jnp.arange(length)
+    turns = (j[:, None] * j[None] % size) / size  # exact in whole numbers, so the angles are small
+    inside = (j < size)[:, None] & (j < size)[None]
+    return jnp.where(inside, jnp.exp(-2j * jnp.pi * turns), 0)
 
 
 def _gains(state: BandEnergies) -> Float[Array, "octaves 3"]:
@@ -96,24 +164,13 @@ def _axes(v: Array) -> Float[Array, "3 3"]:
     return jnp.asarray(COLOUR_AXES, v.dtype)
 
 
-def _spectrum(v: Float[Array, "*n h w 3"]) -> Complex[Array, "images 3 h half"]:
-    """Half of the Fourier plane of each colour axis."""
-    planes = _einsum("nhwr,cr->nchw", v.reshape(-1, *v.shape[-3:]), _axes(v))
-    h, w = planes.shape[2:]
-    # one leading axis: with two, XLA:CPU hands its transform a layout that it refuses where there are several devices
-    return jnp.fft.rfft2(planes.reshape(-1, h, w)).reshape(-1, 3, h, w // 2 + 1)
+def _planes(v: Float[Array, "*n h w 3"]) -> Float[Array, "images 3 h w"]:
+    """Of the colour axes."""
+    return _einsum("nhwr,cr->nchw", v.reshape(-1, *v.shape[-3:]), _axes(v))
 
 
-def _octave(h: int, w: int) -> Int[Array, "1 h half"]:
-    """For each frequency of `_spectrum` its octave, 0 the finest."""
-    fy, fx = np.fft.fftfreq(h)[None, :, None], np.fft.rfftfreq(w)[None, None, :]
-    square = jnp.asarray(fy**2) + jnp.asarray(fx**2)
+def _octave(down: Float[Array, " h"], across: Float[Array, " half"]) -> Int[Array, "1 h half"]:
+    """For frequencies in cycles a pixel."""
+    square = jnp.square(down)[None, :, None] + jnp.square(across)[None, None, :]
     bounds = 0.5 * 0.25 ** np.arange(1, OCTAVES)
     return reduce(jnp.add, [(square <= bound).astype(jnp.int32) for bound in bounds])
-
-
-def _energies(v: Float[Array, "*n h w 3"]) -> Float[Array, "octaves 3"]:
-    h, w = v.shape[-3:-1]
-    energy = jnp.square(jnp.abs(_spectrum(v))).sum(0) / (h * w)
-    octave = _octave(h, w)
-    return jnp.stack([jnp.sum(jnp.where(octave == k, energy, 0), axis=(1, 2)) for k in range(OCTAVES)])

@@ -117,3 +117,28 @@ def test_identity_takes_any_pytree():
     tree = {"a": jnp.ones(3), "b": jnp.zeros((2, 2))}
     identity = Identity()
     assert identity.apply(identity.update(identity.init(tree), tree, tree), tree) is tree
+
+
+@pytest.mark.parametrize("size", [(24, 30), (23, 31), (32, 40)])
+def test_the_image_in_a_corner_is_the_image_alone(size):
+    height, width = size
+    rng = np.random.default_rng(3)
+    s, y, v = (jnp.asarray(rng.normal(size=(1, height, width, 3)), jnp.float32) for _ in range(3))
+    alone = Spectral()
+    state = alone.update(alone.init(s), s, y)
+    expected = alone.apply(state, v)
+
+    def pad(a):
+        return jnp.pad(a, ((0, 0), (0, 32 - height), (0, 40 - width), (0, 0)))
+
+    @jax.jit
+    def inside(height, width):
+        part = Spectral((height, width))
+        state = part.update(part.init(pad(s)), pad(s), pad(y))
+        return state, part.apply(state, pad(v))
+
+    found_state, found = inside(*map(jnp.int32, size))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), found_state, state)
+    np.testing.assert_allclose(found[:, :height, :width], expected, atol=1e-5 * float(jnp.abs(expected).max()))
+    assert not np.asarray(found[:, height:]).any()
+    assert not np.asarray(found[:, :, width:]).any()
