@@ -8,6 +8,7 @@ import io
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ _SAVE_OPTIONS = {
     ".tif": {"format": "TIFF", "compression": "tiff_deflate"},
     ".tiff": {"format": "TIFF", "compression": "tiff_deflate"},
 }
-_SOFTWARE, _DESCRIPTION = 0x0131, 0x010E  # EXIF tags
+_SOFTWARE, _DESCRIPTION, _ORIENTATION = 0x0131, 0x010E, 0x0112  # EXIF tags
+UNFINISHED = ".jnst-"  # begins the name of a file that is being written
 
 
 def load(path: str | Path, *, image_size: int = 0, size: tuple[int, int] | None = None) -> NumpyImage:
@@ -61,6 +63,23 @@ def load(path: str | Path, *, image_size: int = 0, size: tuple[int, int] | None 
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
     return resize(pixels, size or fit((width, height), image_size))
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """(width, height) as `load` would find them, from the file's head.
+
+    Raises:
+        InputError: no such file, or none whose head is that of an image.
+    """
+    check_there(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as file:
+                turned = file.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+                return (file.height, file.width) if turned else file.size
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        raise InputError(f"{path} is not an image that can be read; give a PNG, JPEG, WebP or TIFF file") from None
 
 
 def check_there(path: Path) -> None:
@@ -105,7 +124,7 @@ def save(image: NumpyImage, path: str | Path, *, description: str = "") -> None:
     exif[_SOFTWARE] = "jnst"
     if description:
         exif[_DESCRIPTION] = description
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=path.suffix, delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix, delete=False) as file:
         try:
             picture.save(file, exif=exif, **_SAVE_OPTIONS[path.suffix.lower()])
             file.close()
@@ -116,6 +135,29 @@ def save(image: NumpyImage, path: str | Path, *, description: str = "") -> None:
             if isinstance(error, OSError):
                 raise InputError(f"{path} cannot be written ({_one_line(error)}); choose another place") from None
             raise
+
+
+def sheet(cells: Sequence[Sequence[Path | None]], side: int) -> NumpyImage:
+    """Pictures in rows and columns on white, each with its longer side at most `side` pixels.
+
+    None leaves a gap, and so does a file that is no picture.
+    """
+    gap = 6
+    size = (gap + len(cells[0]) * (side + gap), gap + len(cells) * (side + gap))
+    canvas = Image.new("RGB", size, "white")
+    for row, paths in enumerate(cells):
+        for column, path in enumerate(paths):
+            if path is None:
+                continue
+            try:
+                with Image.open(path) as file:
+                    small = _to_srgb(ImageOps.exif_transpose(file))
+            except (OSError, SyntaxError, ValueError):
+                continue
+            small.thumbnail((side, side), Image.Resampling.LANCZOS)
+            x, y = (gap + n * (side + gap) for n in (column, row))
+            canvas.paste(small, (x + (side - small.width) // 2, y + (side - small.height) // 2))
+    return np.asarray(canvas, np.float32)[None] / 255
 
 
 def check_writable(path: Path) -> None:

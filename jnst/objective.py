@@ -101,15 +101,26 @@ def targets(
     Raises:
         InputError: an unknown layer, an image too small for it, or a tile smaller than the receptive field.
     """
-    spec = replace(spec, precision="float32", checkpoint=False)
     of_content, of_style = regions or (None, None)
     count = sizes(min(content.shape[1:3] + style.shape[1:3]), spec.style_sizes)
-    maps = statistics(params, content, spec=replace(spec, style_layers=()), region=of_content).content
-    grams = [
-        statistics(params, smaller, spec=replace(spec, content_layers=()), region=part).gram
-        for smaller, part in _halvings(style, of_style, count)
-    ]
+    maps = content_target(params, content, spec=spec, region=of_content)
+    grams = style_target(params, style, spec=replace(spec, style_sizes=count), region=of_style)
     return tuple(Statistics({} if k else maps, gram) for k, gram in enumerate(grams))
+
+
+@partial(jax.jit, static_argnames="spec")
+def content_target(params: Params, content: Array, *, spec: Spec, region: Region | None = None) -> dict[str, Array]:
+    """P of each content layer: what `targets` needs of the content image."""
+    spec = replace(spec, style_layers=(), precision="float32", checkpoint=False)
+    return statistics(params, content, spec=spec, region=region).content
+
+
+@partial(jax.jit, static_argnames="spec")
+def style_target(params: Params, style: Array, *, spec: Spec, region: Region | None = None) -> list[dict[str, Array]]:
+    """A / M of each style layer at each of `spec.style_sizes` sizes: what `targets` needs of the style image."""
+    spec = replace(spec, content_layers=(), precision="float32", checkpoint=False)
+    parts = _halvings(style, region, spec.style_sizes)
+    return [statistics(params, smaller, spec=spec, region=part).gram for smaller, part in parts]
 
 
 def sizes(shortest: int, wanted: int) -> int:
@@ -132,7 +143,9 @@ def _of_size(spec: Spec, k: int) -> Spec:
 
 
 @partial(jax.jit, static_argnames="spec")
-def balance(target: Targets, strength: Float[Array, ""], *, spec: Spec) -> tuple[Array, Array]:
+def balance(
+    target: Targets, strength: Float[Array, ""], *, spec: Spec, region: Region | None = None
+) -> tuple[Array, Array]:
     """alpha and beta of eq. 5 for a strength r in [0, 1] that has no unit: `L = (1 - r) L_c + r L_s`.
 
     `relative` losses are taken as they are. Those of `mse` and `sum` have the unit of the weight file, so each is
@@ -142,7 +155,7 @@ def balance(target: Targets, strength: Float[Array, ""], *, spec: Spec) -> tuple
     if spec.form == "relative":
         return alpha, beta
     zero = jax.tree.map(jnp.zeros_like, target)
-    content = jnp.mean(_content_loss(zero[0], target[0], spec, None))
+    content = jnp.mean(_content_loss(zero[0], target[0], spec, region))
     style = [jnp.mean(_style_losses(found, part, spec)) for found, part in zip(zero, target, strict=True)]
     return alpha / content, beta * len(style) / sum(style, jnp.zeros(()))
 

@@ -1,6 +1,7 @@
 """The command line: parse, call, report, exit code.
 
-    python -m jnst.run CONTENT STYLE [-o OUTPUT] [options]
+    python -m jnst.run CONTENT STYLE [-o OUTPUT] [options]        one picture, here
+    python -m jnst.run CONTENTS/ STYLES/ -o FOLDER [options]      many: `jnst.many`
 
 Exit codes: 0 done; 1 the loss left the finite numbers; 2 something given cannot be used; 130 interrupted. What cannot
 be used is said in one line before anything is computed or written. JAX is imported only after the first checks.
@@ -8,25 +9,22 @@ be used is said in one line before anything is computed or written. JAX is impor
 
 import contextlib
 import importlib
-import io
 import json
 import os
-import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from jnst import image, memory
-from jnst.architecture import MIN_SIDE, Backbone
-from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
+from jnst import image, many, memory
+from jnst.architecture import MIN_SIDE
+from jnst.config import Config
 from jnst.errors import InputError
+from jnst.options import NOT_GIVEN, Options, config_of, parse
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -34,114 +32,6 @@ if TYPE_CHECKING:
     from jnst.trace import Trace
     from jnst.transfer import Progress, Result
     from jnst.weights import Weights
-
-
-def _path(default: str, **more: Any) -> Any:
-    """How the help shows a path that may be left out."""
-    return tyro.conf.arg(metavar="PATH", help_behavior_hint=f"(default: {default})", **more)
-
-
-@dataclass(frozen=True)
-class FileOptions:
-    """What is read and written."""
-
-    output: Annotated[Path | None, _path("CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = None
-    """the picture to write, .png .jpg .webp or .tif"""
-    image_size: int = 512
-    """longer side of the result in pixels, at least 32; never enlarges; 0 keeps the content's size"""
-    style_scale: float = 1.0
-    """longer side of the painting over the result's: smaller makes smaller strokes; never enlarges"""
-    overwrite: bool = False
-    """replace existing files"""
-
-
-@dataclass(frozen=True)
-class WeightOptions:
-    """Which network judges."""
-
-    backbone: Backbone = "auto"
-    """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
-    weights: Annotated[Path | None, _path("searched for")] = None
-    """a weight file: .h5 .mat .safetensors .pth .npz .npy"""
-    offline: bool = False
-    """never touch the network"""
-
-
-@dataclass(frozen=True)
-class MachineOptions:
-    """What is used of this machine, and kept on it."""
-
-    max_memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE", help_behavior_hint="(default: what is free)")] = (
-        None
-    )
-    """take no more than so much, such as 6GB: a slower way is chosen where a faster one does not fit"""
-    plan: bool = False
-    """tell what the run would take, memory and minutes, and how it would compute; paint nothing"""
-    devices: int = 1
-    """split the picture by its rows over so many devices of this machine"""
-    no_compilation_cache: bool = False
-    """compile anew instead of keeping compiled programs in the user's cache directory"""
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """What is told meanwhile."""
-
-    save_every: int = 0
-    """also write the best picture so far after every so many iterations, 0: never"""
-    trace: Annotated[Path | None, _path("none")] = None
-    """write settings, every iteration's losses and the end as JSON lines"""
-    quiet: bool = False
-    """print nothing but errors"""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Repaint a photograph in the manner of a painting."""
-
-    content: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="CONTENT")]]
-    """the photograph"""
-    style: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="STYLE")]]
-    """the painting"""
-    file: FileOptions = field(default_factory=FileOptions)
-    balance: BalanceOptions = field(default_factory=BalanceOptions)
-    layer: LayerOptions = field(default_factory=LayerOptions)
-    solver: SolverOptions = field(default_factory=SolverOptions)
-    weight: WeightOptions = field(default_factory=WeightOptions)
-    machine: MachineOptions = field(default_factory=MachineOptions)
-    report: ReportOptions = field(default_factory=ReportOptions)
-
-
-def parse(arguments: Sequence[str] | None = None) -> Options:
-    """Options from the command line; `--help` prints and exits.
-
-    Raises:
-        InputError: what the parser says, in one line.
-    """
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                Options,
-                prog="python -m jnst.run",
-                args=arguments,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-            )
-    except SystemExit as stop:
-        if stop.code == 0:
-            raise
-        raise InputError(_unbox(said.getvalue())) from None
-
-
-def _unbox(text: str) -> str:
-    """The parser's framed message as one line."""
-    lines = [line.strip("│ ").strip() for line in text.splitlines() if not line.startswith(("╭", "╰"))]
-    message: list[str] = []
-    for line in lines:
-        if re.fullmatch("─+", line):
-            break
-        message.append(line)
-    return " ".join(message).rstrip(".") + "; see --help"
 
 
 class Laps:
@@ -156,11 +46,6 @@ class Laps:
         now = time.perf_counter()
         self.seconds |= {**parts, name: now - self.last - sum(parts.values())}
         self.last = now
-
-
-def config_of(options: Options) -> Config:
-    """The transfer's settings out of the command line's."""
-    return Config(**vars(options.balance), **vars(options.layer), **vars(options.solver))
 
 
 def output_of(options: Options) -> Path:
@@ -194,6 +79,8 @@ def check(options: Options, config: Config) -> None:
         memory.parse_bytes(options.machine.max_memory)
     if options.report.save_every < 0:
         raise InputError(f"--save-every must be at least 0, got {options.report.save_every}")
+    if NOT_GIVEN in (options.content, options.style):
+        raise InputError("CONTENT and STYLE are required: a photograph and a painting; see --help")
     for path in (options.content, options.style):
         image.check_there(path)
     output, trace = output_of(options), options.report.trace
@@ -384,7 +271,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one job; the exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own remarks; its errors come as exceptions all the same
     try:
-        return job(parse(arguments))
+        options = parse(arguments)
+        if many.wanted(options):
+            return many.run(options, find_weights)
+        return job(options)
     except InputError as error:
         print(f"jnst: {error}", file=sys.stderr)
         return 2

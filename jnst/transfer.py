@@ -20,7 +20,7 @@ from jnst.errors import InputError
 from jnst.objective import LossWeights, Spec
 from jnst.resample import resize
 from jnst.scales import Scale, scales
-from jnst.vgg import Params, architecture_of, prepare
+from jnst.vgg import Params, Region, architecture_of, prepare
 from jnst.weights import Weights
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
@@ -117,19 +117,18 @@ def stylize(
     place = None if mesh is None else sharding.replicated(mesh)
     work = _Work(config, jax.device_put(params, place), callback, stop_every, mesh)
     height, width = content.shape[1:3]
-    content, style = (jax.device_put(jnp.asarray(a, jnp.float32), place) for a in (content, style))
-    image = jax.device_put(jnp.asarray(_start(content, style, config, init), jnp.float32), place)
-    best = None
+    image, best = np.asarray(start_image(content, style, config, init), np.float32), None
     for scale in scales(height, width, config.iterations, config.scales):
         smaller = [max(MIN_SIDE, round(side * scale.height / height)) for side in style.shape[1:3]]
         size = (scale.height, scale.width)
-        best = work.paint(scale, resize(content, *size), resize(style, *smaller), resize(image, *size))
-        image = best.image
+        images = resize(content, *size), resize(style, *smaller), resize(image, *size)
+        best = work.paint(scale, *(jax.device_put(a, place) for a in images))
+        image = np.asarray(best.image)
         if best.stop_reason in ("stopped", "not_finite"):
             break
     assert best is not None
     return Result(
-        image=np.array(resize(image, height, width)),
+        image=image if image.shape == content.shape else resize(image, height, width),
         loss=best.loss,
         iterations=work.history[-1].iteration,
         evaluations=work.history[-1].evaluations,
@@ -217,10 +216,10 @@ def spec_of(config: Config, mesh: Mesh | None = None) -> Spec:
     )  # fmt: skip
 
 
-def loss_weights(config: Config, target: objective.Targets) -> LossWeights:
+def loss_weights(config: Config, target: objective.Targets, region: Region | None = None) -> LossWeights:
     """alpha, beta, w_l and tau of a config."""
     strength = DEFAULT_STRENGTH if config.strength is None else config.strength
-    raw = config.raw_weights() or objective.balance(target, jnp.float32(strength), spec=spec_of(config))
+    raw = config.raw_weights() or objective.balance(target, jnp.float32(strength), spec=spec_of(config), region=region)
     return LossWeights(*(jnp.asarray(w, jnp.float32) for w in (*raw, config.layer_weights(), config.tv_weight)))
 
 
@@ -263,7 +262,12 @@ def check_inputs(content: Any, style: Any, config: Config, params: Params) -> No
         tiles.grid(content.shape[1], content.shape[2], tile, architecture_of(params), layers)
 
 
-def _start(content: Image, style: StyleImage, config: Config, init: Any) -> Any:
+def start_image(content: Image, style: StyleImage, config: Config, init: Any) -> Any:
+    """Where a run begins, (1, h, w, 3).
+
+    Raises:
+        InputError: `init` has another shape than the content, or the config names a file.
+    """
     if init is not None:
         if init.shape != content.shape:
             raise InputError(f"init must have the content's shape {content.shape}, got {init.shape}")
@@ -271,7 +275,7 @@ def _start(content: Image, style: StyleImage, config: Config, init: Any) -> Any:
     if config.init == "content":
         return content
     if config.init == "style":
-        return resize(jnp.asarray(style), *content.shape[1:3])
+        return resize(style, *content.shape[1:3])
     if config.init == "noise":
         noise = 0.5 + 0.1 * jax.random.normal(jax.random.key(config.seed), content.shape)
         return jnp.clip(noise, 0, 1)

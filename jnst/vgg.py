@@ -141,7 +141,7 @@ class Region(NamedTuple):
     width: Int[Array, " n"]
 
     @classmethod
-    def of(cls, count: int, height: int, width: int) -> "Region":
+    def of(cls, count: int, height: int | Int[Array, ""], width: int | Int[Array, ""]) -> "Region":
         """`count` arrays in whose corner lies an image of that size."""
         return cls(*(jnp.full(count, value) for value in (0, 0, height, width)))
 

@@ -27,9 +27,9 @@ def distances(paths: list[Path], size: int) -> np.ndarray:
     readers = dict.fromkeys(Config().style_layers, losses.mean_gram)
     grams = []
     for path in paths:
-        picture = jnp.asarray(image.load(path))
+        picture = image.load(path)
         height, width = (round(side * size / max(picture.shape[1:3])) for side in picture.shape[1:3])
-        grams.append(vgg.readings(params, resize(picture, height, width), readers))
+        grams.append(vgg.readings(params, jnp.asarray(resize(picture, height, width)), readers))
 
     def distance(a: dict, b: dict) -> float:
         return float(np.mean([jnp.linalg.norm(a[name] - b[name]) / jnp.linalg.norm(b[name]) for name in a]))

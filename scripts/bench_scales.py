@@ -53,7 +53,7 @@ def judge(params: Any, result: Any, content: Any, style: Any) -> dict[str, float
 
 def _smaller(pixels: Any, k: int) -> jax.Array:
     height, width = (max(MIN_SIDE, side // k) for side in pixels.shape[1:3])
-    return resize(jnp.asarray(pixels), height, width)
+    return jnp.asarray(resize(pixels, height, width))
 
 
 def iterations_for(size: tuple[int, int], wanted: Sequence[str], style_sizes: int, budget: int) -> int:

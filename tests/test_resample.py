@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 from conftest import picture
@@ -15,6 +16,13 @@ def test_resizing_keeps_flat_images_flat_and_the_box():
     assert larger.shape == (1, 100, 99, 3)
     assert larger.min() == 0  # Lanczos's filter overshoots
     assert larger.max() == 1
+
+
+def test_resizing_is_that_of_jax():
+    image = picture(41, 30) * 0.5 + 0.25
+    for size in ((20, 30), (41, 64), (100, 7)):
+        expected = jax.image.resize(image, (1, *size, 3), "lanczos3")
+        np.testing.assert_allclose(resize(image, *size), expected, atol=1e-5)
 
 
 def test_half_of_an_even_image_is_what_resizing_gives():

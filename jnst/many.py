@@ -1,0 +1,241 @@
+"""The command line for many pictures: folders or a jobs file in, a folder of pictures and its manifest out.
+
+Exit codes: 0 all done; 1 some failed, with a summary; 2 something given cannot be used; 130 interrupted. Stopped at any
+time and begun again, it goes on where it was.
+"""
+
+import contextlib
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jnst import image, memory
+from jnst.architecture import MIN_SIDE
+from jnst.errors import InputError
+from jnst.jobs import Entry, Manifest, check_outputs, entries_of
+from jnst.options import NOT_GIVEN, Options
+
+if TYPE_CHECKING:
+    from jnst.batch import Job, Picture, Plan, Result
+    from jnst.weights import Weights
+
+SHEET_SIDE = 160  # longer side of a picture on the contact sheet, in pixels
+
+
+def wanted(options: Options) -> bool:
+    """Whether the command line asks for many pictures."""
+    return options.batch.jobs is not None or options.content.is_dir() or options.style.is_dir()
+
+
+def check(options: Options) -> Path:
+    """The folder of the results, made where it is missing.
+
+    Raises:
+        InputError: a combination that cannot be.
+    """
+    if options.batch.jobs is not None and (options.content, options.style) != (NOT_GIVEN, NOT_GIVEN):
+        raise InputError("--jobs stands without CONTENT and STYLE; give one of the two")
+    if options.batch.jobs is not None and not options.batch.jobs.is_file():
+        raise InputError(f"{options.batch.jobs}: no such file; give a .csv or .jsonl file of jobs")
+    if options.batch.jobs is None and options.style == NOT_GIVEN:
+        raise InputError("STYLE is missing; give a painting or a folder of them; see --help")
+    if options.file.output is None:
+        raise InputError("many pictures need a folder: give -o FOLDER")
+    if options.file.image_size != 0 and options.file.image_size < MIN_SIDE:
+        raise InputError(f"--image-size must be at least {MIN_SIDE}, or 0, got {options.file.image_size}")
+    for given, name in ((options.report.trace, "--trace"), (options.report.save_every, "--save-every"),
+                        (options.machine.plan, "--plan")):  # fmt: skip
+        if given:
+            raise InputError(f"{name} is for single pictures")
+    if options.batch.batch_size < 0:
+        raise InputError(f"--batch-size must be at least 0, got {options.batch.batch_size}")
+    if not 0 <= options.batch.process < options.batch.processes:
+        raise InputError(f"--process {options.batch.process} of --processes {options.batch.processes}: count from 0")
+    out, sheet = options.file.output, options.batch.contact_sheet
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; many pictures need a folder: give another -o")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be made ({error.strerror}); give another -o") from None
+    if sheet:
+        image.check_writable(sheet)
+    return out
+
+
+def run(options: Options, weights_of: Any) -> int:
+    """All pictures; the exit code. `weights_of(options)` finds the weights.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+    out = check(options)
+    entries = entries_of(options, out)
+    process, processes = _join(options)
+    mine = entries[process::processes]
+    place = out / ("manifest.jsonl" if processes == 1 else f"manifest-{process}.jsonl")
+    new = not any(out.glob("manifest*.jsonl"))
+    check_outputs(mine, new, overwrite=options.file.overwrite)
+    for left in out.glob(f"{image.UNFINISHED}*") if processes == 1 else ():
+        left.unlink(missing_ok=True)
+    manifest = Manifest(place)
+    todo = [entry for entry in mine if not manifest.has(entry)]
+    tell = Teller(len(mine), len(mine) - len(todo), quiet=options.report.quiet)
+    try:
+        failed = paint(todo, manifest, tell, options, weights_of(options)) if todo else {}
+    finally:
+        manifest.close()
+    if options.batch.contact_sheet:
+        write_sheet(entries, options.batch.contact_sheet)
+    for entry, reason in failed.items():
+        print(f"jnst: {entry.content} x {entry.style}: {reason}", file=sys.stderr)
+    if failed:
+        print(f"jnst: {len(failed)} of {len(mine)} failed", file=sys.stderr)
+    if not options.report.quiet:
+        print(f"{out}  ({len(mine) - len(failed)} pictures, {tell.seconds():.0f} s)")
+    return 1 if failed else 0
+
+
+def paint(
+    todo: list[Entry], manifest: Manifest, tell: "Teller", options: Options, weights: "Weights"
+) -> dict[Entry, str]:
+    """Paints what is to do, writes beside it, and returns what failed and why."""
+    import jax
+
+    from jnst import batch, compilation, plan
+
+    if not options.machine.no_compilation_cache:
+        compilation.keep_compiled()
+    failed: dict[Entry, str] = {}
+    jobs: list[Job] = []
+    for entry in todo:
+        try:
+            jobs.append(job_of(entry))
+        except InputError as error:
+            failed[entry] = str(error)
+            tell.failed()
+    devices, limit = jax.local_devices(), options.machine.max_memory
+    mesh = jax.sharding.Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
+    found = batch.stylize_many(
+        jobs, weights, mesh=mesh, batch_size=options.batch.batch_size,
+        memory=memory.parse_bytes(limit) if limit else plan.available(), tell=tell.plan,
+    )  # fmt: skip
+    with ThreadPoolExecutor(1) as writer:
+        written: list[Future] = []
+        for result in found:
+            if result.error or result.image is None:
+                failed[result.job.name] = result.error
+                tell.failed()
+            else:
+                written.append(writer.submit(write, result, manifest))
+                tell.done()
+            while written and (written[0].done() or len(written) > 8):  # a full disk ends the run
+                written.pop(0).result()
+        for future in written:
+            future.result()
+    return failed
+
+
+def job_of(entry: Entry) -> "Job":
+    """The entry with its images' sizes, which are loaded later.
+
+    Raises:
+        InputError: a file that is no image.
+    """
+    from jnst.batch import Job
+
+    content = _picture(entry.content, entry.image_size)
+    side = round(max(content.size) * entry.style_scale)
+    return Job(content, _picture(entry.style, side), entry.config, entry)
+
+
+def _picture(path: Path, image_size: int) -> "Picture":
+    from jnst.batch import Picture
+
+    width, height = image.fit(image.size_of(path), image_size)
+    if min(width, height) < MIN_SIDE:
+        raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
+    return Picture((path, image_size), (height, width), partial(image.load, path, image_size=image_size))
+
+
+def write(result: "Result", manifest: Manifest) -> None:
+    """The picture, whole or not at all, and then its line."""
+    assert result.image is not None
+    entry: Entry = result.job.name
+    image.save(result.image, entry.output)
+    manifest.add(entry, {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,
+                         "stop_reason": result.stop_reason})  # fmt: skip
+
+
+def write_sheet(entries: list[Entry], path: Path) -> None:
+    """All results that are there, content down the side and style along the top."""
+    contents, styles = (list(dict.fromkeys(getattr(e, name) for e in entries)) for name in ("content", "style"))
+    cells: list[list[Path | None]] = [[None, *styles]]
+    found = {(entry.content, entry.style): entry.output for entry in entries}
+    for content in contents:
+        outputs = (found.get((content, style)) for style in styles)
+        cells.append([content, *(output if output and output.exists() else None for output in outputs)])
+    image.save(image.sheet(cells, SHEET_SIDE), path)
+
+
+def _join(options: Options) -> tuple[int, int]:
+    """Which of how many processes this one is; they are joined by JAX's own runtime."""
+    given = options.batch
+    if given.coordinator is None:
+        return given.process, given.processes
+    import jax
+
+    with contextlib.suppress(RuntimeError):  # joined already
+        if given.coordinator == "auto":
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(given.coordinator, given.processes, given.process)
+    return jax.process_index(), jax.process_count()
+
+
+class Teller:
+    """How far the batch is: a line when it begins and every few seconds."""
+
+    SECONDS = 5.0
+
+    def __init__(self, total: int, before: int, *, quiet: bool) -> None:
+        self.total, self.before, self.quiet = total, before, quiet
+        self.finished, self.failures = 0, 0
+        self.began = self.last = time.perf_counter()
+        if before:
+            self._say(f"{before} of {total} are done already")
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    def plan(self, plan: "Plan") -> None:
+        count = len(plan.buckets)
+        self._say(
+            f"{self.total - self.before} pictures, {count} compiled programs, {plan.waste:.0%} of the pixels empty"
+        )
+
+    def done(self) -> None:
+        self.finished += 1
+        self._report()
+
+    def failed(self) -> None:
+        self.failures += 1
+        self._report()
+
+    def _report(self) -> None:
+        gone = self.before + self.finished + self.failures
+        if time.perf_counter() - self.last < self.SECONDS and gone < self.total:
+            return
+        self.last = time.perf_counter()
+        rate = 60 * self.finished / self.seconds()
+        left = (self.total - gone) / rate if rate else 0
+        self._say(f"{gone} of {self.total} done, {self.failures} failed, {rate:.1f} a minute, {left:.1f} min left")
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            print(f"jnst: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,165 @@
+"""What the command line takes: groups of options, whose names and texts are those of `--help`."""
+
+import contextlib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from jnst.architecture import Backbone
+from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
+from jnst.errors import InputError
+
+T = TypeVar("T")
+NOT_GIVEN = Path("-")
+
+
+def _path(default: str, **more: Any) -> Any:
+    """How the help shows a path that may be left out."""
+    return tyro.conf.arg(metavar="PATH", help_behavior_hint=f"(default: {default})", **more)
+
+
+def _given_unless_jobs(name: str) -> Any:
+    return tyro.conf.arg(metavar=name, help_behavior_hint="(required without --jobs)")
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """What is read and written."""
+
+    output: Annotated[Path | None, _path("CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = None
+    """the picture to write, .png .jpg .webp or .tif"""
+    image_size: int = 512
+    """longer side of the result in pixels, at least 32; never enlarges; 0 keeps the content's size"""
+    style_scale: float = 1.0
+    """longer side of the painting over the result's: smaller makes smaller strokes; never enlarges"""
+    overwrite: bool = False
+    """replace existing files"""
+
+
+@dataclass(frozen=True)
+class WeightOptions:
+    """Which network judges."""
+
+    backbone: Backbone = "auto"
+    """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
+    weights: Annotated[Path | None, _path("searched for")] = None
+    """a weight file: .h5 .mat .safetensors .pth .npz .npy"""
+    offline: bool = False
+    """never touch the network"""
+
+
+@dataclass(frozen=True)
+class MachineOptions:
+    """What is used of this machine, and kept on it."""
+
+    max_memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE", help_behavior_hint="(default: what is free)")] = (
+        None
+    )
+    """take no more than so much, such as 6GB: a slower way is chosen where a faster one does not fit"""
+    plan: bool = False
+    """tell what the run would take, memory and minutes, and how it would compute; paint nothing"""
+    devices: int = 1
+    """split the picture by its rows over so many devices of this machine"""
+    no_compilation_cache: bool = False
+    """compile anew instead of keeping compiled programs in the user's cache directory"""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is told meanwhile."""
+
+    save_every: int = 0
+    """also write the best picture so far after every so many iterations, 0: never"""
+    trace: Annotated[Path | None, _path("none")] = None
+    """write settings, every iteration's losses and the end as JSON lines"""
+    quiet: bool = False
+    """print nothing but errors"""
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """Of many pictures: folders instead of images, or a list of jobs."""
+
+    jobs: Annotated[Path | None, _path("none")] = None
+    """CSV or JSON lines with content, style, output and any option a row, instead of CONTENT and STYLE"""
+    batch_size: int = 0
+    """pictures at a time on each device, 0: as many as it uses well and holds"""
+    contact_sheet: Annotated[Path | None, _path("none")] = None
+    """also write one picture of all results, content down the side and style along the top"""
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT", help_behavior_hint="(default: none)")] = None
+    """of several machines (jax.distributed), each of which does its share; auto where the cluster tells it"""
+    processes: int = 1
+    """how many there are, with --coordinator HOST:PORT"""
+    process: int = 0
+    """which of them this one is, from 0"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Repaint a photograph in the manner of a painting."""
+
+    content: tyro.conf.Positional[Annotated[Path, _given_unless_jobs("CONTENT")]] = NOT_GIVEN
+    """the photograph, or a folder of them"""
+    style: tyro.conf.Positional[Annotated[Path, _given_unless_jobs("STYLE")]] = NOT_GIVEN
+    """the painting, or a folder of them"""
+    file: FileOptions = field(default_factory=FileOptions)
+    balance: BalanceOptions = field(default_factory=BalanceOptions)
+    layer: LayerOptions = field(default_factory=LayerOptions)
+    solver: SolverOptions = field(default_factory=SolverOptions)
+    weight: WeightOptions = field(default_factory=WeightOptions)
+    machine: MachineOptions = field(default_factory=MachineOptions)
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    report: ReportOptions = field(default_factory=ReportOptions)
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """Options from the command line; `--help` prints and exits.
+
+    Raises:
+        InputError: what the parser says, in one line.
+    """
+    return parse_into(Options, arguments)
+
+
+def parse_into(kind: type[T], arguments: Sequence[str] | None, default: T | None = None) -> T:
+    """Options of that dataclass; those that are not given come from `default`.
+
+    Raises:
+        InputError: what the parser says, in one line.
+    """
+    more: dict[str, Any] = {} if default is None else {"default": default}
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                kind,
+                prog="python -m jnst.run",
+                args=arguments,
+                **more,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as stop:
+        if stop.code == 0:
+            raise
+        raise InputError(_unbox(said.getvalue())) from None
+
+
+def _unbox(text: str) -> str:
+    """The parser's framed message as one line."""
+    lines = [line.strip("│ ").strip() for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+    message: list[str] = []
+    for line in lines:
+        if re.fullmatch("─+", line):
+            break
+        message.append(line)
+    return " ".join(message).rstrip(".") + "; see --help"
+
+
+def config_of(options: Options) -> Config:
+    """The transfer's settings out of the command line's."""
+    return Config(**vars(options.balance), **vars(options.layer), **vars(options.solver))
