@@ -27,7 +27,7 @@ from jnst.config import Config
 from jnst.errors import InputError
 from jnst.lbfgsb import LBFGSB, LBFGSBState, Search
 from jnst.objective import LossWeights, Spec
-from jnst.preconditioner import Spectral
+from jnst.preconditioner import Part, Spectral, part_of
 from jnst.resample import resize
 from jnst.scales import Scale, scales
 from jnst.transfer import check_inputs, loss_weights, spec_of, start_image
@@ -117,19 +117,16 @@ class Slot(NamedTuple):
     """iterations to do; -1: the slot is empty"""
 
 
-def _solver(bucket: Bucket, params: Params, slot: Slot) -> LBFGSB:
-    height, width = slot.size
-    region = Region.of(1, height, width) if bucket.masked else None
+def _solver(bucket: Bucket, part: Part | None) -> LBFGSB:
+    """That of one slot, for who evaluates himself."""
 
-    def fun(x: Array) -> Any:
-        arguments = params, x, slot.target, slot.weights
-        losses, gradient = objective.value_and_grad(*arguments, spec=bucket.spec, region=region)
-        return (losses.total[0], None), gradient
+    def shapes_only(x: Array) -> Any:
+        return (jnp.zeros(()), None), x
 
     return LBFGSB(
-        fun, value_and_grad=True, has_aux=True, history_size=bucket.history_size,
+        shapes_only, value_and_grad=True, has_aux=True, history_size=bucket.history_size,
         history_dtype=jnp.dtype(bucket.history_dtype),
-        preconditioner=Spectral((height, width)) if bucket.masked else Spectral(),
+        preconditioner=Spectral(part),
     )  # fmt: skip
 
 
@@ -139,12 +136,14 @@ def _bounds(slot: Slot) -> tuple[Array, Array]:
     return jnp.zeros_like(slot.x), jnp.broadcast_to(inside, slot.x.shape).astype(slot.x.dtype)
 
 
-def _tick(bucket: Bucket, params: Params, slot: Slot) -> Slot:
-    """One evaluation and what follows from it."""
-    solver, bounds = _solver(bucket, params, slot), _bounds(slot)
-    point = solver.ask(slot.x, slot.state, slot.search, bounds)
-    (value, aux), gradient = solver.fun(point)
-    x, state, search = solver.tell(slot.x, slot.state, slot.search, (value, gradient, aux), bounds)
+def _ask(bucket: Bucket, slot: Slot) -> Float[Array, "1 h w 3"]:
+    return _solver(bucket, None).ask(slot.x, slot.state, slot.search, _bounds(slot))
+
+
+def _tell(bucket: Bucket, slot: Slot, part: Part | None, value: Array, gradient: Array) -> Slot:
+    """What follows from the evaluation of one slot's point."""
+    evaluated = value, gradient[None], None
+    x, state, search = _solver(bucket, part).tell(slot.x, slot.state, slot.search, evaluated, _bounds(slot))
     better = state.value < slot.best
     new = slot._replace(
         x=x, state=state, search=search, best_x=jnp.where(better, x, slot.best_x),
@@ -154,13 +153,24 @@ def _tick(bucket: Bucket, params: Params, slot: Slot) -> Slot:
     return jax.tree.map(partial(jnp.where, active), new, slot)
 
 
+def _tick(bucket: Bucket, params: Params, parts: Part | None, slots: Slot) -> Slot:
+    """One evaluation of all slots, and what follows from it for each."""
+    points = jax.vmap(partial(_ask, bucket))(slots)[:, 0]
+    count, (heights, widths) = len(points), slots.size.T
+    region = Region(jnp.zeros_like(heights), jnp.zeros_like(heights), heights, widths) if bucket.masked else None
+    target = jax.tree.map(lambda a: a.reshape(count, *a.shape[2:]), slots.target)
+    weights = slots.weights._replace(style_layers=jnp.asarray(bucket.layer_weights))
+    losses, gradients = objective.value_and_grad(params, points, target, weights, spec=bucket.spec, region=region)
+    return jax.vmap(partial(_tell, bucket))(slots, parts, losses.total, gradients)
+
+
 @partial(jax.jit, static_argnames=("bucket", "mesh"), donate_argnames="slots")
 def _advance(bucket: Bucket, mesh: Mesh | None, params: Params, slots: Slot, count: Int[Array, ""]) -> Slot:
     """So many evaluations of every slot; over several devices each has its own slots."""
 
     def run(params: Params, slots: Slot, count: Array) -> Slot:
-        tick = jax.vmap(lambda slot: _tick(bucket, params, slot))
-        return lax.fori_loop(0, count, lambda _, slots: tick(slots), slots)
+        parts = jax.vmap(partial(part_of, bucket.canvas))(slots.size) if bucket.masked else None
+        return lax.fori_loop(0, count, lambda _, slots: _tick(bucket, params, parts, slots), slots)
 
     if mesh is None:
         return run(params, slots, count)
@@ -170,11 +180,11 @@ def _advance(bucket: Bucket, mesh: Mesh | None, params: Params, slots: Slot, cou
 
 
 @partial(jax.jit, static_argnames="bucket")
-def _new_slot(bucket: Bucket, params: Params, x: Array, target: Any, weights: Any, size: Array, limit: Array) -> Slot:
+def _new_slot(bucket: Bucket, x: Array, target: Any, weights: Any, size: Array, limit: Array) -> Slot:
     """A run from x that has evaluated nothing."""
     unknown = jnp.full((), jnp.inf)
     slot = Slot(x, None, None, x, unknown, target, weights, size, limit)  # pyright: ignore[reportArgumentType]
-    solver = _solver(bucket, params, slot)
+    solver = _solver(bucket, part_of(bucket.canvas, size) if bucket.masked else None)
     state = solver.blank_state(x)
     return slot._replace(state=state, search=solver.begin(x, state, _bounds(slot)))
 
@@ -359,7 +369,7 @@ class _Work:
         count = self.slots_of(bucket, len(queue))
         slots: Any = None
         tasks: list[_Task | None] = [None] * count
-        chunk = 4
+        done = [-1] * count  # iterations of each
         while True:
             for k in range(count):
                 while queue and tasks[k] is None:
@@ -370,15 +380,16 @@ class _Work:
                         self.working -= 1
                         yield Result(task.job, None, error=str(error))
                         continue
-                    tasks[k] = task
+                    tasks[k], done[k] = task, -1
                     slots = self.empty(slot, count) if slots is None else slots
                     slots = _fill(slots, jnp.int32(k), slot)
             if slots is None or not any(tasks):
                 return
-            slots = _advance(bucket, self.mesh, self.fast_params(bucket), slots, jnp.int32(chunk))
+            left = [task.stages[task.stage][0].iterations - done[k] for k, task in enumerate(tasks) if task]
+            ticks = jnp.int32(max(1, min(minimize.CHUNK, *left)))
+            slots = _advance(bucket, self.mesh, self.fast_params(bucket), slots, ticks)
             self.prefetch(queue)
             iterations, stops = (np.asarray(a) for a in (slots.state.iter_num, slots.state.stop))
-            left = []
             for k, task in enumerate(tasks):
                 if task is None:
                     continue
@@ -391,8 +402,7 @@ class _Work:
                         yield result
                         self.top_up()
                 else:
-                    left.append(int(limit - iterations[k]))
-            chunk = min(minimize.CHUNK, min(left, default=minimize.CHUNK) + 1)
+                    done[k] = int(iterations[k])
 
     def fast_params(self, bucket: Bucket) -> Params:
         key = (bucket.spec.layers, bucket.spec.precision, bucket.spec.checkpoint)
@@ -432,7 +442,7 @@ class _Work:
         start = self.canvas(resize(task.start, *size), bucket.canvas)
         task.start = None
         arguments = jnp.asarray(size, jnp.int32), jnp.int32(scale.iterations)
-        return _new_slot(bucket, self.fast_params(bucket), start, target, weights, *arguments)
+        return _new_slot(bucket, start, target, weights, *arguments)
 
     def style_target(self, style: np.ndarray, size: Size, spec: Spec) -> Any:
         canvas = self.style_canvas[size]

@@ -66,12 +66,15 @@ Targets = tuple[Statistics, ...]
 
 
 class LossWeights(NamedTuple):
-    """alpha, beta, tau of eq. 5 and w_l of eq. 4: numbers, so that another balance needs no new compile."""
+    """alpha, beta, tau of eq. 5 and w_l of eq. 4: numbers, so that another balance needs no new compile.
 
-    content: Float[Array, ""]
-    style: Float[Array, ""]
+    alpha, beta and tau are those of all images, or one an image.
+    """
+
+    content: Float[Array, "*n"]
+    style: Float[Array, "*n"]
     style_layers: Float[Array, " layers"]
-    tv: Float[Array, ""]
+    tv: Float[Array, "*n"]
 
 
 class Losses(NamedTuple):
@@ -273,17 +276,23 @@ def value_and_grad(
         return result, gradient
 
     def separate(pull_back: PullBack, content: Statistics, style: Statistics) -> Array:
-        return weights.content * pull_back(content) + weights.style * pull_back(style)
+        return _times(weights.content, pull_back(content)) + _times(weights.style, pull_back(style))
 
     def shared(pull_back: PullBack, content: Statistics, style: Statistics) -> Array:
-        return pull_back(jax.tree.map(lambda c, s: weights.content * c + weights.style * s, content, style))
+        both = jax.tree.map(lambda c, s: _times(weights.content, c) + _times(weights.style, s), content, style)
+        return pull_back(both)
 
     combined = separate if spec.gradients == "separate" else shared
     result, gradient = _gradients(params, x, target, weights, combined, spec, region)
-    gradient = gradient + weights.tv * jax.grad(lambda x: jnp.sum(_smoothness(x, region)))(x)
+    gradient = gradient + _times(weights.tv, jax.grad(lambda x: jnp.sum(_smoothness(x, region)))(x))
     if spec.mesh is not None:
         gradient = lax.with_sharding_constraint(gradient, sharding.replicated(spec.mesh))
     return result, gradient
+
+
+def _times(weight: Float[Array, "*n"], a: Array) -> Array:
+    """A weight of all images, or one an image, times what belongs to them."""
+    return a * weight.reshape(-1, *(1,) * (a.ndim - 1)) if weight.ndim else a * weight
 
 
 PullBack = Callable[[Statistics], Array]

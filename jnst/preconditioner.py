@@ -60,12 +60,11 @@ class BandEnergies(NamedTuple):
 class Spectral:
     """For RGB images, (..., h, w, 3): one gain an octave and colour axis.
 
-    `size`: (height, width) of the image in the corner of each array, zero beyond it, as numbers that need not be known
-    when the program is compiled; by default the array is the image.
+    `part`: of images that fill a corner of the array only, from `part_of`; by default the array is the image.
     """
 
-    def __init__(self, size: tuple[Int[Array, ""], Int[Array, ""]] | None = None) -> None:
-        self.size = size
+    def __init__(self, part: "Part | None" = None) -> None:
+        self.part = part
 
     def init(self, x: Any) -> BandEnergies:
         """Nothing known. Raises InputError where x is not one array of that shape."""
@@ -81,7 +80,7 @@ class Spectral:
 
     def apply(self, state: BandEnergies, v: Float[Array, "*n h w 3"]) -> Float[Array, "*n h w 3"]:
         gains, transform = _gains(state), self._transform(v)
-        octave = transform.octave()
+        octave = transform.octave
         gain = reduce(jnp.add, [jnp.where(octave == k, gains[k][:, None, None], 0) for k in range(OCTAVES)])
         planes = transform.inverse(gain[None] * transform.forward(_planes(v)))
         return _einsum("nchw,cr->nhwr", planes, _axes(v)).reshape(v.shape)
@@ -89,12 +88,11 @@ class Spectral:
     def _energies(self, v: Float[Array, "*n h w 3"]) -> Float[Array, "octaves 3"]:
         transform = self._transform(v)
         energy = jnp.square(jnp.abs(transform.forward(_planes(v)))).sum(0) / transform.pixels
-        octave = transform.octave()
+        octave = transform.octave
         return jnp.stack([jnp.sum(jnp.where(octave == k, energy, 0), axis=(1, 2)) for k in range(OCTAVES)])
 
-    def _transform(self, v: Array) -> "_Transform | _TransformOfPart":
-        height, width = v.shape[-3:-1]
-        return _Transform(height, width) if self.size is None else _TransformOfPart(height, width, self.size)
+    def _transform(self, v: Array) -> "_Transform | Part":
+        return _Transform(*v.shape[-3:-1]) if self.part is None else self.part
 
 
 class _Transform:
@@ -111,42 +109,61 @@ class _Transform:
     def inverse(self, spectrum: Complex[Array, "n 3 h half"]) -> Float[Array, "n 3 h w"]:
         return jnp.fft.irfft2(spectrum, s=(self.height, self.width))
 
+    @property
     def octave(self) -> Int[Array, "1 h half"]:
         """For each frequency its octave, 0 the finest."""
         return _octave(jnp.asarray(np.fft.fftfreq(self.height)), jnp.asarray(np.fft.rfftfreq(self.width)))
 
 
-class _TransformOfPart:
-    """The same of the image in the corner, by matrices, whose entries are made for its size; the rest stays zero."""
+class Part(NamedTuple):
+    """The same transform of the image in the corner of an array, by matrices; what lies beyond it stays zero.
 
-    def __init__(self, height: int, width: int, size: tuple[Array, Array]) -> None:
-        self.shape, self.size, self.pixels = (height, width), size, size[0] * size[1]
-        self.down, self.across = _waves(height, size[0]), _waves(width, size[1])[:, : width // 2 + 1]
-        columns = jnp.arange(width // 2 + 1)
-        self.columns = columns <= size[1] // 2
-        twice = (columns > 0) & (2 * columns != size[1])  # that stand for their mirror images too
-        self.weight = jnp.where(self.columns, jnp.where(twice, 2, 1), 0)
+    In real numbers: XLA:CPU is slow at products of complex matrices.
+    """
+
+    cos_down: Float[Array, "h h"]
+    sin_down: Float[Array, "h h"]
+    cos_across: Float[Array, "w half"]
+    sin_across: Float[Array, "w half"]
+    weight: Float[Array, "1 1 1 half"]
+    """how many frequencies of the whole plane each column stands for"""
+    octave: Int[Array, "1 h half"]
+    pixels: Int[Array, ""]
 
     def forward(self, planes: Float[Array, "n 3 h w"]) -> Complex[Array, "n 3 h half"]:
-        rows = _einsum("nchw,wx->nchx", planes.astype(self.down.dtype), self.across)
-        return jnp.where(self.columns[None, None, None], _einsum("hy,nchx->ncyx", self.down, rows), 0)
+        across, down = partial(_einsum, "nchw,wx->nchx"), partial(_einsum, "hy,nchx->ncyx")
+        real, imaginary = across(planes, self.cos_across), -across(planes, self.sin_across)
+        found = lax.complex(
+            down(self.cos_down, real) + down(self.sin_down, imaginary),
+            down(self.cos_down, imaginary) - down(self.sin_down, real),
+        )
+        return jnp.where(self.weight > 0, found, 0)
 
     def inverse(self, spectrum: Complex[Array, "n 3 h half"]) -> Float[Array, "n 3 h w"]:
-        rows = _einsum("yh,ncyx->nchx", self.down.conj().T, spectrum * self.weight[None, None, None])
-        return jnp.real(_einsum("nchx,wx->nchw", rows, self.across.conj())) / self.pixels
-
-    def octave(self) -> Int[Array, "1 h half"]:
-        height, width = self.size
-        rows, columns = jnp.arange(self.shape[0]), jnp.arange(self.shape[1] // 2 + 1)
-        return _octave(jnp.where(2 * rows < height, rows, rows - height) / height, columns / width)
+        across, down = partial(_einsum, "nchx,wx->nchw"), partial(_einsum, "hy,ncyx->nchx")
+        real, imaginary = jnp.real(spectrum) * self.weight, jnp.imag(spectrum) * self.weight
+        rows = down(self.cos_down, real) - down(self.sin_down, imaginary)
+        mirrored = down(self.cos_down, imaginary) + down(self.sin_down, real)
+        return (across(rows, self.cos_across) - across(mirrored, self.sin_across)) / self.pixels
 
 
-def _waves(length: int, size: Array) -> Complex[Array, "length length"]:
-    """`exp(-2 pi i j k / size)` for j, k < size, else 0."""
-    j = jnp.arange(length)
-    turns = (j[:, None] * j[None] % size) / size  # exact in whole numbers, so the angles are small
-    inside = (j < size)[:, None] & (j < size)[None]
-    return jnp.where(inside, jnp.exp(-2j * jnp.pi * turns), 0)
+def part_of(canvas: tuple[int, int], size: Int[Array, " 2"]) -> Part:
+    """The transform of an image of `size` (height, width), not known when the program is compiled, in such an array."""
+    height, width = size
+    rows, columns = jnp.arange(canvas[0]), jnp.arange(canvas[1] // 2 + 1)
+    twice = (columns > 0) & (2 * columns != width)
+    weight = jnp.where(columns <= width // 2, jnp.where(twice, 2.0, 1.0), 0.0)
+    octave = _octave(jnp.where(2 * rows < height, rows, rows - height) / height, columns / width)
+    down, across = _waves(canvas[0], canvas[0], height), _waves(canvas[1], len(columns), width)
+    return Part(*down, *across, weight[None, None, None], octave, height * width)
+
+
+def _waves(length: int, count: int, size: Array) -> tuple[Float[Array, "length count"], Float[Array, "length count"]]:
+    """Cosine and sine of `2 pi j k / size` for positions j and frequencies k below it, else 0."""
+    j, k = jnp.arange(length)[:, None], jnp.arange(count)[None]
+    turns = (j * k % size) / size  # whole numbers first, so that no angle is large
+    inside = (j < size) & (k < size)
+    return jnp.where(inside, jnp.cos(2 * jnp.pi * turns), 0), jnp.where(inside, jnp.sin(2 * jnp.pi * turns), 0)
 
 
 def _gains(state: BandEnergies) -> Float[Array, "octaves 3"]:
