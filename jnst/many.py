@@ -4,7 +4,6 @@ Exit codes: 0 all done; 1 some failed, with a summary; 2 something given cannot 
 time and begun again, it goes on where it was.
 """
 
-import contextlib
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from jnst.batch import Job, Picture, Plan, Result
     from jnst.weights import Weights
 
+WAIT_SECONDS = 7 * 24 * 3600  # of a process that is done, for the others: the first one of them holds them together
 SHEET_SIDE = 160  # longer side of a picture on the contact sheet, in pixels
 
 
@@ -90,7 +90,11 @@ def run(options: Options, weights_of: Any) -> int:
         failed = paint(todo, manifest, tell, options, weights_of(options)) if todo else {}
     finally:
         manifest.close()
-    if options.batch.contact_sheet:
+    if options.batch.coordinator is not None:
+        import jax
+
+        jax.distributed.shutdown()  # waits for the others
+    if options.batch.contact_sheet and process == 0:
         write_sheet(entries, options.batch.contact_sheet)
     for entry, reason in failed.items():
         print(f"jnst: {entry.content} x {entry.style}: {reason}", file=sys.stderr)
@@ -190,11 +194,11 @@ def _join(options: Options) -> tuple[int, int]:
         return given.process, given.processes
     import jax
 
-    with contextlib.suppress(RuntimeError):  # joined already
-        if given.coordinator == "auto":
-            jax.distributed.initialize()
-        else:
-            jax.distributed.initialize(given.coordinator, given.processes, given.process)
+    if given.coordinator == "auto":
+        jax.distributed.initialize(shutdown_timeout_seconds=WAIT_SECONDS)
+    else:
+        place = given.coordinator, given.processes, given.process
+        jax.distributed.initialize(*place, shutdown_timeout_seconds=WAIT_SECONDS)
     return jax.process_index(), jax.process_count()
 
 
@@ -215,9 +219,7 @@ class Teller:
 
     def plan(self, plan: "Plan") -> None:
         count = len(plan.buckets)
-        self._say(
-            f"{self.total - self.before} pictures, {count} compiled programs, {plan.waste:.0%} of the pixels empty"
-        )
+        self._say(f"{self.total - self.before} pictures, {count} programs to compile, {plan.waste:.0%} of pixels empty")
 
     def done(self) -> None:
         self.finished += 1
