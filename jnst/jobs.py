@@ -165,15 +165,15 @@ class Manifest:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.is_new = not path.exists()
         self.done: dict[str, dict[str, Any]] = {}
-        text = "" if self.is_new else path.read_text()
-        for line in text.splitlines():
-            try:
-                record = json.loads(line)
-                self.done[record["job"]["output"]] = record["job"]
-            except (json.JSONDecodeError, KeyError, TypeError):
-                continue
+        for part in sorted(path.parent.glob("manifest*.jsonl")):  # every process's
+            for line in part.read_text().splitlines():
+                try:
+                    record = json.loads(line)
+                    self.done[record["job"]["output"]] = record["job"]
+                except (json.JSONDecodeError, KeyError, TypeError):
+                    continue
+        text = path.read_text() if path.exists() else ""
         self.file = path.open("a")
         if text and not text.endswith("\n"):
             self.file.write("\n")
