@@ -3,7 +3,7 @@
     import jnst
     result = jnst.stylize(content, style, jnst.Config(strength=0.9), jnst.weights.find())
 
-Reading order: `run` (command line), `transfer` (one job), `objective` and `solver`, `losses` and `vgg`.
+Reading order: `run` (command line), `transfer` (one job), `batch` (many), `objective` and `solver`, `losses` and `vgg`.
 Names are imported when they are first used, so that `python -m jnst.run --help` does not wait for JAX.
 """
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _HOME = {"Config": "config", "InputError": "errors", "Result": "transfer", "Weights": "weights", "stylize": "transfer"}
 _MODULES = (
     "architecture",
+    "batch",
     "formats",
     "image",
     "lbfgsb",
@@ -28,7 +29,9 @@ _MODULES = (
     "objective",
     "plan",
     "preconditioner",
+    "resample",
     "scales",
+    "sharding",
     "solver",
     "tiles",
     "vgg",

@@ -88,6 +88,10 @@ def run(options: Options, weights_of: Any) -> int:
     tell = Teller(len(mine), len(mine) - len(todo), quiet=options.report.quiet)
     try:
         failed = paint(todo, manifest, tell, options, weights_of(options)) if todo else {}
+    except KeyboardInterrupt:
+        gone = tell.before + tell.finished
+        print(f"jnst: interrupted; {gone} of {len(mine)} are done; begin again to go on", file=sys.stderr)
+        return 130
     finally:
         manifest.close()
     if options.batch.coordinator is not None:

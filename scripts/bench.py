@@ -382,14 +382,7 @@ def precision(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-FIGURES = {
-    "evaluation": evaluation,
-    "job": job,
-    "quality": quality,
-    "memory": memory,
-    "batch": batch,
-    "precision": precision,
-}
+FIGURES = {f.__name__: f for f in (evaluation, job, quality, memory, batch, precision)}
 
 
 def print_table(name: str, rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
