@@ -33,7 +33,7 @@ def wanted(options: Options) -> bool:
 
 
 def check(options: Options) -> Path:
-    """The folder of the results, made where it is missing.
+    """The folder of the results.
 
     Raises:
         InputError: a combination that cannot be.
@@ -59,11 +59,7 @@ def check(options: Options) -> Path:
     out, sheet = options.file.output, options.batch.contact_sheet
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; many pictures need a folder: give another -o")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be made ({error.strerror}); give another -o") from None
-    if sheet:
+    if sheet and sheet.parent != out:
         image.check_writable(sheet)
     return out
 
@@ -76,6 +72,10 @@ def run(options: Options, weights_of: Any) -> int:
     """
     out = check(options)
     entries = entries_of(options, out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be made ({error.strerror}); give another -o") from None
     process, processes = _join(options)
     mine = entries[process::processes]
     place = out / ("manifest.jsonl" if processes == 1 else f"manifest-{process}.jsonl")

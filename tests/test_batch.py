@@ -10,7 +10,8 @@ from jnst.batch import Job, Picture
 from jnst.vgg import Region
 from jnst.weights import Weights
 
-SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"), iterations=4, scales=("1",))
+SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"), iterations=4,
+               scales=("1",), style_sizes=1)  # fmt: skip
 SIZES = [(67, 80), (70, 76), (80, 67)]
 STYLES = [(66, 72), (80, 64)]
 
@@ -86,7 +87,7 @@ def test_each_image_has_its_own_weights_and_its_own_number_of_iterations(vgg16: 
 
 
 def test_scales_follow_each_other_in_a_batch(vgg16: Weights):
-    config = dataclasses.replace(SMALL, scales=("2",), iterations=6)
+    config = dataclasses.replace(SMALL, scales=("2",), style_sizes=2, iterations=6)
     job = jobs_of(config)[0]
     (result,) = batch.stylize_many([job], vgg16, config)
     single = stylize(job.content.load(), job.style.load(), config, vgg16)

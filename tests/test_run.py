@@ -137,7 +137,7 @@ def test_wrong_input_gets_one_line_and_exit_code_2(files, capsys, arguments, mes
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), (b"text", "is not an image"), ("folder", "is a directory"), ("tiny", "is 1x1 pixels")],
+    [(None, "no such file"), (b"text", "is not an image"), ("folder", "holds no picture"), ("tiny", "is 1x1 pixels")],
 )
 def test_either_image_may_be_wrong(files, capsys, which, content, message):
     wrong = files / "wrong.jpg"
@@ -157,10 +157,10 @@ def test_either_image_may_be_wrong(files, capsys, which, content, message):
 
 
 @pytest.mark.parametrize("names", [(".", "painting.png"), ("photo.png", "."), ("..", "/")])
-def test_folders_without_a_name_are_no_images(files, capsys, monkeypatch, names):
+def test_folders_need_a_folder_for_the_results(files, capsys, monkeypatch, names):
     monkeypatch.chdir(files)
     assert run.main(list(names)) == 2
-    assert "is a directory" in capsys.readouterr().err
+    assert "many pictures need a folder: give -o FOLDER" in capsys.readouterr().err
 
 
 def test_a_missing_argument_is_named(capsys):
