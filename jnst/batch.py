@@ -356,11 +356,12 @@ class _Work:
     def slots_of(self, bucket: Bucket, waiting: int) -> int:
         """How many images at a time, on all devices."""
         devices = 1 if self.mesh is None else self.mesh.size
-        count, pixels = self.batch_size, bucket.canvas[0] * bucket.canvas[1]
-        if not count:
-            count = max(1, CPU_PIXELS // pixels) if jax.default_backend() == "cpu" else MOST
-            count = min(count, MOST, max(1, int(0.8 * (self.memory or 2**62)) // (BYTES_A_PIXEL * pixels)))
-            count = min(count, -(-waiting // devices))
+        if self.batch_size:
+            return devices * self.batch_size
+        pixels = bucket.canvas[0] * bucket.canvas[1]
+        count = max(1, CPU_PIXELS // pixels) if jax.default_backend() == "cpu" else MOST
+        count = min(count, MOST, max(1, int(0.8 * (self.memory or 2**62)) // (BYTES_A_PIXEL * pixels)))
+        count = min(count, -(-waiting // devices))
         return devices * 2 ** (count.bit_length() - 1)  # few different numbers: each is a compile
 
     def drain(self, bucket: Bucket) -> Iterator[Result]:
