@@ -12,7 +12,7 @@ from typing import Any
 from jnst import image
 from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
-from jnst.options import Options, config_of, parse_into
+from jnst.options import Options, check_sizes, config_of, parse_into
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 PLACES = ("content", "style", "output")
@@ -106,7 +106,10 @@ def _listed(path: Path, options: Options, out: Path) -> Iterator[Entry]:
         try:
             for file in (content, style):
                 image.check_there(file)
+            if Path(str(row["output"])).name != str(row["output"]):
+                raise InputError(f"output {row['output']} must be a name without folders; they all go into {out}")
             settings = parse(json.dumps({key: value for key, value in row.items() if key not in PLACES}))
+            check_sizes(settings.image_size, settings.style_scale)
             config = Config(**vars(settings.balance), **vars(settings.layer), **vars(settings.solver))
         except InputError as error:
             raise InputError(f"{where}: {error}") from None

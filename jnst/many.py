@@ -17,7 +17,7 @@ from jnst import image, memory
 from jnst.architecture import MIN_SIDE
 from jnst.errors import InputError
 from jnst.jobs import Entry, Manifest, check_outputs, entries_of
-from jnst.options import NOT_GIVEN, Options
+from jnst.options import NOT_GIVEN, Options, check_sizes
 
 if TYPE_CHECKING:
     from jnst.batch import Job, Picture, Plan, Result
@@ -46,10 +46,11 @@ def check(options: Options) -> Path:
         raise InputError("STYLE is missing; give a painting or a folder of them; see --help")
     if options.file.output is None:
         raise InputError("many pictures need a folder: give -o FOLDER")
-    if options.file.image_size != 0 and options.file.image_size < MIN_SIDE:
-        raise InputError(f"--image-size must be at least {MIN_SIDE}, or 0, got {options.file.image_size}")
+    check_sizes(options.file.image_size, options.file.style_scale)
+    if options.machine.max_memory:
+        memory.parse_bytes(options.machine.max_memory)
     for given, name in ((options.report.trace, "--trace"), (options.report.save_every, "--save-every"),
-                        (options.machine.plan, "--plan")):  # fmt: skip
+                        (options.machine.plan, "--plan"), (options.machine.devices != 1, "--devices")):  # fmt: skip
         if given:
             raise InputError(f"{name} is for single pictures")
     if options.batch.batch_size < 0:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from jnst.architecture import Backbone
+from jnst.architecture import MIN_SIDE, Backbone
 from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
 
@@ -158,6 +158,14 @@ def _unbox(text: str) -> str:
             break
         message.append(line)
     return " ".join(message).rstrip(".") + "; see --help"
+
+
+def check_sizes(image_size: int, style_scale: float) -> None:
+    """Raises InputError where --image-size or --style-scale is out of range."""
+    if image_size != 0 and image_size < MIN_SIDE:
+        raise InputError(f"--image-size must be at least {MIN_SIDE}, or 0 for the content's size, got {image_size}")
+    if not 0 < style_scale <= 100:
+        raise InputError(f"--style-scale must be above 0 and at most 100, got {style_scale}")
 
 
 def config_of(options: Options) -> Config:

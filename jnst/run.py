@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jnst import image, many, memory
-from jnst.architecture import MIN_SIDE
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.options import NOT_GIVEN, Options, config_of, parse
+from jnst.options import NOT_GIVEN, Options, check_sizes, config_of, parse
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -66,11 +65,7 @@ def check(options: Options, config: Config) -> None:
     Raises:
         InputError: a value out of range, or a place that cannot be written.
     """
-    if options.file.image_size != 0 and options.file.image_size < MIN_SIDE:
-        given = options.file.image_size
-        raise InputError(f"--image-size must be at least {MIN_SIDE}, or 0 for the content's size, got {given}")
-    if not 0 < options.file.style_scale <= 100:
-        raise InputError(f"--style-scale must be above 0 and at most 100, got {options.file.style_scale}")
+    check_sizes(options.file.image_size, options.file.style_scale)
     if options.machine.devices < 1:
         raise InputError(f"--devices must be at least 1, got {options.machine.devices}")
     if options.machine.devices > 1 and config.tile not in ("auto", 0):

@@ -121,6 +121,9 @@ ROW = {"content": "photos/a.png", "style": "paintings/x.png", "output": "one.png
         (json.dumps(ROW) + "\n" + json.dumps(ROW), "one.png would be written twice"),
         ("{", "row 1: not JSON"),
         ("[1]", "is no object; write one object a line"),
+        (json.dumps({**ROW, "output": "sub/one.png"}), "row 1: output sub/one.png must be a name without folders"),
+        (json.dumps({**ROW, "style_scale": 0}), "row 1: --style-scale must be above 0 and at most 100, got 0"),
+        (json.dumps({**ROW, "image_size": 5}), "row 1: --image-size must be at least 32"),
         (json.dumps({**ROW, "output": "one.gif"}), "one.gif has the extension '.gif'"),
     ],
 )
@@ -144,6 +147,9 @@ def test_combinations_that_cannot_be_are_refused(folders, capsys):
         (("--jobs", folders / "no.csv", "-o", out), "no.csv: no such file"),
         ((photo, photo, "--jobs", photo, "-o", out), "--jobs stands without CONTENT and STYLE"),
         ((folders / "photos", photo, "-o", out, "--plan"), "--plan is for single pictures"),
+        ((folders / "photos", photo, "-o", out, "--style-scale", 0), "--style-scale must be above 0"),
+        ((folders / "photos", photo, "-o", out, "--devices", 2), "--devices is for single pictures"),
+        ((folders / "photos", photo, "-o", out, "--max-memory", "ten"), "--max-memory must be a size like 6GB"),
         ((folders / "photos", photo, "-o", out, "--optimizer", "adam"), "--optimizer adam paints single pictures only"),
         ((folders / "photos", photo, "-o", out, "--processes", 2, "--process", 2), "--process 2 of --processes 2"),
     ):
