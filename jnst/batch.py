@@ -259,19 +259,14 @@ def stylize_many(
     return _Work(params, mesh, batch_size, memory).run(jobs, config or Config(), tell)
 
 
-def batch_config(config: Config) -> Config:
-    """The config as a batch computes it.
-
-    Raises:
-        InputError: an optimiser or a way of computing that is for single pictures.
-    """
+def check_config(config: Config) -> None:
+    """Raises InputError for an optimiser, a start or a way of computing that is for single pictures."""
     if config.optimizer != "lbfgsb":
         raise InputError(f"--optimizer {config.optimizer} paints single pictures only; a batch needs lbfgsb")
     if spec_of(config).tile:
         raise InputError(f"--tile {config.tile} is for single pictures; give 0 or auto for a batch")
     if config.init not in ("content", "style", "noise"):
         raise InputError(f"--init {config.init} is for single pictures; a batch needs content, style or noise")
-    return replace(config, tile=0)
 
 
 class _Work:
@@ -306,13 +301,13 @@ class _Work:
 
     def plan(self, jobs: Sequence[Job], config: Config) -> tuple[list[_Task], Plan]:
         """Every job's scales and their buckets."""
-        settings = {None: batch_config(config)}
-        settings |= {job.config: batch_config(job.config) for job in jobs if job.config is not None}
+        for own in {job.config or config for job in jobs}:
+            check_config(own)
         found: list[tuple[Job, Config, list[Scale]]] = []
         counts: dict[Any, dict[Size, int]] = {}
         styles: dict[Size, int] = {}
         for job in jobs:
-            own = settings[job.config]
+            own = job.config or config
             stages = scales(*job.content.size, own.iterations, own.scales)
             found.append((job, own, stages))
             for scale in stages:
