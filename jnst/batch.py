@@ -1,35 +1,31 @@
 """Many pairs: a batch advances in one device step, a finished image leaves, and the next takes its slot.
 
-Images of different sizes share compiled programs: each lies in the corner of a canvas (`jnst.buckets`), every map is
-masked to its image (`vgg.Region`), and the solver moves no pixel beyond it, so that the result is the single run's.
-Each image has its own history, line search, stop and best iterate; what they share is the evaluation: one step of the
-device evaluates every slot once, whether its search wants a shorter step or a new iteration begins (`LBFGSB.ask`).
+The host's side: which job goes into which bucket (`jnst.buckets`) and when; the device's is `jnst.slots`. Each image
+has its own history, line search, stop and best iterate, so that the result is the single run's.
 """
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array
 
 from jnst import minimize, objective
 from jnst.architecture import MIN_SIDE
 from jnst.buckets import Size, canvases
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.lbfgsb import LBFGSB, LBFGSBState, Search
-from jnst.objective import LossWeights, Spec
-from jnst.preconditioner import Part, Spectral, part_of
+from jnst.memory import resident
+from jnst.objective import Spec
 from jnst.resample import resize
 from jnst.scales import Scale, scales
+from jnst.slots import Bucket, Slot, advance, empty, fill, new_slot, peak_bytes
 from jnst.transfer import check_inputs, loss_weights, spec_of, start_image
 from jnst.vgg import Params, Region, prepare
 from jnst.weights import Weights
@@ -38,7 +34,8 @@ WINDOW = 64  # jobs at work at a time, at least: their images wait on the host b
 CACHE_BYTES = 2**29  # of images, of content targets, and of style targets each
 MOST = 64  # images in a batch
 CPU_PIXELS = 2**15  # in a batch: with more, a CPU gains nothing
-BYTES_A_PIXEL = 6000  # of one image's run, on the safe side: see docs/batch.md
+BYTES_A_PIXEL = 6000  # of one image's run, on the safe side: where that fits, the compiler need not be asked
+SHARE = 0.9  # of the memory that a batch may take; the rest is for targets and images on their way
 
 
 @dataclass(frozen=True)
@@ -81,18 +78,6 @@ class Result:
     error: str = ""
 
 
-class Bucket(NamedTuple):
-    """What images must have in common to share a compiled program."""
-
-    canvas: Size
-    masked: bool
-    """whether an image may be smaller than the canvas"""
-    spec: Spec
-    layer_weights: tuple[float, ...]
-    history_size: int
-    history_dtype: str
-
-
 @dataclass(frozen=True)
 class Plan:
     """How the jobs are computed, known before any work."""
@@ -100,98 +85,6 @@ class Plan:
     buckets: list[Bucket]
     waste: float
     """share of the computed pixels that lies outside the images"""
-
-
-class Slot(NamedTuple):
-    """One place of a batch: a run, and what it is matched with. In a batch every leaf has one more axis in front."""
-
-    x: Float[Array, "1 h w 3"]
-    state: LBFGSBState
-    search: Search
-    best_x: Float[Array, "1 h w 3"]
-    best: Float[Array, ""]
-    target: objective.Targets
-    weights: LossWeights
-    size: Int[Array, " 2"]
-    limit: Int[Array, ""]
-    """iterations to do; -1: the slot is empty"""
-
-
-def _solver(bucket: Bucket, part: Part | None) -> LBFGSB:
-    """That of one slot, for who evaluates himself."""
-
-    def shapes_only(x: Array) -> Any:
-        return (jnp.zeros(()), None), x
-
-    return LBFGSB(
-        shapes_only, value_and_grad=True, has_aux=True, history_size=bucket.history_size,
-        history_dtype=jnp.dtype(bucket.history_dtype),
-        preconditioner=Spectral(part),
-    )  # fmt: skip
-
-
-def _bounds(slot: Slot) -> tuple[Array, Array]:
-    """The box, shut beyond the image."""
-    inside = Region.of(1, slot.size[0], slot.size[1]).mask(slot.x.shape, 1)
-    return jnp.zeros_like(slot.x), jnp.broadcast_to(inside, slot.x.shape).astype(slot.x.dtype)
-
-
-def _ask(bucket: Bucket, slot: Slot) -> Float[Array, "1 h w 3"]:
-    return _solver(bucket, None).ask(slot.x, slot.state, slot.search, _bounds(slot))
-
-
-def _tell(bucket: Bucket, slot: Slot, part: Part | None, value: Array, gradient: Array) -> Slot:
-    """What follows from the evaluation of one slot's point."""
-    evaluated = value, gradient[None], None
-    x, state, search = _solver(bucket, part).tell(slot.x, slot.state, slot.search, evaluated, _bounds(slot))
-    better = state.value < slot.best
-    new = slot._replace(
-        x=x, state=state, search=search, best_x=jnp.where(better, x, slot.best_x),
-        best=jnp.minimum(state.value, slot.best),
-    )  # fmt: skip
-    active = (slot.state.iter_num < slot.limit) & (slot.state.stop == minimize.RUNNING)
-    return jax.tree.map(partial(jnp.where, active), new, slot)
-
-
-def _tick(bucket: Bucket, params: Params, parts: Part | None, slots: Slot) -> Slot:
-    """One evaluation of all slots, and what follows from it for each."""
-    points = jax.vmap(partial(_ask, bucket))(slots)[:, 0]
-    count, (heights, widths) = len(points), slots.size.T
-    region = Region(jnp.zeros_like(heights), jnp.zeros_like(heights), heights, widths) if bucket.masked else None
-    target = jax.tree.map(lambda a: a.reshape(count, *a.shape[2:]), slots.target)
-    weights = slots.weights._replace(style_layers=jnp.asarray(bucket.layer_weights))
-    losses, gradients = objective.value_and_grad(params, points, target, weights, spec=bucket.spec, region=region)
-    return jax.vmap(partial(_tell, bucket))(slots, parts, losses.total, gradients)
-
-
-@partial(jax.jit, static_argnames=("bucket", "mesh"), donate_argnames="slots")
-def _advance(bucket: Bucket, mesh: Mesh | None, params: Params, slots: Slot, count: Int[Array, ""]) -> Slot:
-    """So many evaluations of every slot; over several devices each has its own slots."""
-
-    def run(params: Params, slots: Slot, count: Array) -> Slot:
-        parts = jax.vmap(partial(part_of, bucket.canvas))(slots.size) if bucket.masked else None
-        return lax.fori_loop(0, count, lambda _, slots: _tick(bucket, params, parts, slots), slots)
-
-    if mesh is None:
-        return run(params, slots, count)
-    batch, whole = PartitionSpec(mesh.axis_names[0]), PartitionSpec()
-    split = jax.shard_map(run, mesh=mesh, in_specs=(whole, batch, whole), out_specs=batch, check_vma=False)
-    return split(params, slots, count)
-
-
-@partial(jax.jit, static_argnames="bucket")
-def _new_slot(bucket: Bucket, x: Array, target: Any, weights: Any, size: Array, limit: Array) -> Slot:
-    """A run from x that has evaluated nothing."""
-    unknown = jnp.full((), jnp.inf)
-    slot = Slot(x, None, None, x, unknown, target, weights, size, limit)  # pyright: ignore[reportArgumentType]
-    solver = _solver(bucket, part_of(bucket.canvas, size) if bucket.masked else None)
-    state = solver.blank_state(x)
-    return slot._replace(state=state, search=solver.begin(x, state, _bounds(slot)))
-
-
-@partial(jax.jit, donate_argnames="slots")
-def _fill(slots: Slot, k: Int[Array, ""], slot: Slot) -> Slot:
-    return jax.tree.map(lambda all_, one: all_.at[k].set(one), slots, slot)
 
 
 @dataclass
@@ -203,7 +96,7 @@ class _Task:
     stages: list[tuple[Scale, Bucket]]
     stage: int = 0
     start: np.ndarray | None = None
-    """what the scale before has found"""
+    """what the scale before has found; kept until the next one has, for another try with fewer at a time"""
     iterations: int = 0
     evaluations: int = 0
 
@@ -253,7 +146,8 @@ def stylize_many(
         tell: gets the plan, before any work.
 
     Raises:
-        InputError: settings that a batch cannot have. What is wrong with one job's images is in its result instead.
+        InputError: settings that a batch cannot have, or a style image larger than the memory. What is wrong with one
+            job's images is in its result instead.
     """
     params = params.params if isinstance(params, Weights) else params
     return _Work(params, mesh, batch_size, memory).run(jobs, config or Config(), tell)
@@ -284,6 +178,8 @@ class _Work:
         self.style_canvas: dict[Size, Size] = {}
         self.unused: deque[_Task] = deque()
         self.ready: dict[Bucket, deque[_Task]] = {}
+        self.totals: Counter[Bucket] = Counter()
+        self.slot_counts: dict[Bucket, int] = {}
         self.working = 0
 
     def run(self, jobs: Sequence[Job], config: Config, tell: Callable[[Plan], None]) -> Iterator[Result]:
@@ -316,6 +212,8 @@ class _Work:
                 size = _style_size(job, scale)
                 styles[size] = styles.get(size, 0) + 1
         self.style_canvas = canvases(styles)
+        if found:
+            self.check_styles(found)
         canvas = {kind: canvases(sizes) for kind, sizes in counts.items()}
         whole = {
             (kind, c): len({size for size in sizes if canvas[kind][size] == c}) == 1
@@ -329,9 +227,30 @@ class _Work:
                 size = canvas[kind][scale.height, scale.width]
                 buckets.append((scale, Bucket(size, not whole[kind, size], *kind)))
             tasks.append(_Task(job, own, buckets))
+        self.totals.update(bucket for task in tasks for _, bucket in task.stages)
         pixels = [(s.height * s.width, b.canvas[0] * b.canvas[1]) for task in tasks for s, b in task.stages]
         waste = 1 - sum(p for p, _ in pixels) / max(1, sum(c for _, c in pixels))
         return tasks, Plan(list(dict.fromkeys(b for task in tasks for _, b in task.stages)), waste)
+
+    def check_styles(self, jobs: list[tuple[Job, Config, list[Scale]]]) -> None:
+        """Raises InputError for the largest style image where the network does not see it within the memory."""
+        size, spec = max(
+            ((self.style_canvas[_style_size(job, stages[-1])], spec_of(own)) for job, own, stages in jobs),
+            key=lambda found: found[0][0] * found[0][1],
+        )
+        if self.memory is None or BYTES_A_PIXEL * size[0] * size[1] < self.memory // 2:
+            return
+        image, region = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32), jax.eval_shape(lambda: Region.of(1, *size))
+        program = objective.style_target.lower(self.params, image, spec=spec, region=region).compile()
+        found: Any = program.memory_analysis()
+        need = (
+            found.temp_size_in_bytes + found.output_size_in_bytes + sum(a.nbytes for a in jax.tree.leaves(self.params))
+        )
+        if need > SHARE * self.memory:
+            given = (
+                f"a style of {size[1]}x{size[0]} pixels needs {need / 1e9:.1f} GB, there are {self.memory / 1e9:.1f}"
+            )
+            raise InputError(f"{given}; give a smaller --style-scale or --image-size")
 
     def _kind(self, job: Job, config: Config, scale: Scale) -> tuple[Any, ...]:
         """What but the canvas decides the bucket."""
@@ -348,42 +267,79 @@ class _Work:
             self.ready.setdefault(task.bucket, deque()).append(task)
         return bool(self.ready)
 
-    def slots_of(self, bucket: Bucket, waiting: int) -> int:
-        """How many images at a time, on all devices."""
+    def slots_of(self, bucket: Bucket, slot: Slot) -> int:
+        """How many images at a time, on all devices: decided once a bucket, because each number is a compile."""
+        if bucket not in self.slot_counts:
+            devices = 1 if self.mesh is None else self.mesh.size
+            pixels = bucket.canvas[0] * bucket.canvas[1]
+            count = max(1, CPU_PIXELS // pixels) if jax.default_backend() == "cpu" else MOST
+            count = min(count, MOST, -(-self.totals[bucket] // devices))
+            count = self.batch_size or 2 ** (count.bit_length() - 1)
+            while not self.fits(bucket, slot, count):
+                if count == 1:
+                    height, width = bucket.canvas
+                    raise InputError(f"{width}x{height} pixels need more than {(self.memory or 0) / 1e9:.1f} GB; "
+                                     "give a smaller --image-size, or paint it alone, which takes less")  # fmt: skip
+                count //= 2
+            self.slot_counts[bucket] = devices * count
+        return self.slot_counts[bucket]
+
+    def fits(self, bucket: Bucket, slot: Slot, count: int) -> bool:
+        """Whether so many slots on each device stay within the memory, by the compiled program where it is close."""
+        if self.memory is None or count * BYTES_A_PIXEL * bucket.canvas[0] * bucket.canvas[1] < self.memory // 2:
+            return True
         devices = 1 if self.mesh is None else self.mesh.size
-        if self.batch_size:
-            return devices * self.batch_size
-        pixels = bucket.canvas[0] * bucket.canvas[1]
-        count = max(1, CPU_PIXELS // pixels) if jax.default_backend() == "cpu" else MOST
-        count = min(count, MOST, max(1, int(0.8 * (self.memory or 2**62)) // (BYTES_A_PIXEL * pixels)))
-        count = min(count, -(-waiting // devices))
-        return devices * 2 ** (count.bit_length() - 1)  # few different numbers: each is a compile
+        peak = peak_bytes(bucket, self.mesh, self.fast_params(bucket), slot, devices * count)
+        return peak + (resident() if jax.default_backend() == "cpu" else 0) < SHARE * self.memory
 
     def drain(self, bucket: Bucket) -> Iterator[Result]:
-        """Runs the tasks of one bucket until none waits."""
+        """Runs the tasks of one bucket until none waits; where the device's memory does not last, fewer at a time."""
         queue = self.ready[bucket]
-        count = self.slots_of(bucket, len(queue))
+        while queue:
+            tasks: list[_Task | None] = []
+            try:
+                yield from self.fill_and_advance(bucket, queue, tasks)
+            except RuntimeError as error:  # XLA's, on every backend
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                devices = 1 if self.mesh is None else self.mesh.size
+                again = [task for task in tasks if task]
+                if len(tasks) > devices:
+                    self.slot_counts[bucket] = max(devices, len(tasks) // 2)
+                    queue.extendleft(reversed(again))
+                    continue
+                for task in again or [queue.popleft()]:
+                    self.working -= 1
+                    yield Result(task.job, None, error="not enough memory; give a smaller --image-size")
+
+    def fill_and_advance(self, bucket: Bucket, queue: deque[_Task], tasks: list[_Task | None]) -> Iterator[Result]:
+        """Advances all slots of a batch until none is taken; `tasks` tells who is at work in each."""
         slots: Any = None
-        tasks: list[_Task | None] = [None] * count
-        done = [-1] * count  # iterations of each
+        done: list[int] = []  # iterations of each
         while True:
-            for k in range(count):
-                while queue and tasks[k] is None:
-                    task = queue.popleft()
-                    try:
-                        slot = self.begin(task)
-                    except (InputError, OSError) as error:
-                        self.working -= 1
-                        yield Result(task.job, None, error=str(error))
-                        continue
-                    tasks[k], done[k] = task, -1
-                    slots = self.empty(slot, count) if slots is None else slots
-                    slots = _fill(slots, jnp.int32(k), slot)
+            while queue and (not tasks or None in tasks):
+                task = queue.popleft()
+                try:
+                    slot = self.begin(task)
+                    count = self.slots_of(bucket, slot)
+                except (InputError, OSError) as error:
+                    self.working -= 1
+                    yield Result(task.job, None, error=str(error))
+                    continue
+                except RuntimeError:
+                    queue.appendleft(task)
+                    raise
+                if slots is None:
+                    slots, done = empty(slot, count, self.spread), [-1] * count
+                    tasks += [None] * count
+                k = tasks.index(None)
+                tasks[k], done[k] = task, -1
+                slots = fill(slots, jnp.int32(k), slot)
             if slots is None or not any(tasks):
                 return
             left = [task.stages[task.stage][0].iterations - done[k] for k, task in enumerate(tasks) if task]
             ticks = jnp.int32(max(1, min(minimize.CHUNK, *left)))
-            slots = _advance(bucket, self.mesh, self.fast_params(bucket), slots, ticks)
+            slots = advance(bucket, self.mesh, self.fast_params(bucket), slots, ticks)
             self.prefetch(queue)
             iterations, stops = (np.asarray(a) for a in (slots.state.iter_num, slots.state.stop))
             for k, task in enumerate(tasks):
@@ -406,12 +362,6 @@ class _Work:
             plain = bucket.spec.checkpoint
             self.fast[key] = self.params if plain else prepare(self.params, *key[:2])
         return self.fast[key]
-
-    def empty(self, slot: Slot, count: int) -> Slot:
-        """Slots in which nothing happens."""
-        slots = jax.tree.map(lambda a: jnp.zeros((count, *a.shape), a.dtype), slot)
-        slots = slots._replace(limit=slots.limit - 1)
-        return slots if self.spread is None else jax.device_put(slots, self.spread)
 
     def begin(self, task: _Task) -> Slot:
         """The slot of a task's scale."""
@@ -436,9 +386,8 @@ class _Work:
         target = tuple(objective.Statistics({} if k else maps, gram) for k, gram in enumerate(grams))
         weights = loss_weights(config, target, region)
         start = self.canvas(resize(task.start, *size), bucket.canvas)
-        task.start = None
         arguments = jnp.asarray(size, jnp.int32), jnp.int32(scale.iterations)
-        return _new_slot(bucket, start, target, weights, *arguments)
+        return new_slot(bucket, start, target, weights, *arguments)
 
     def style_target(self, style: np.ndarray, size: Size, spec: Spec) -> Any:
         canvas = self.style_canvas[size]

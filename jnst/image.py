@@ -127,6 +127,8 @@ def save(image: NumpyImage, path: str | Path, *, description: str = "") -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix, delete=False) as file:
         try:
             picture.save(file, exif=exif, **_SAVE_OPTIONS[path.suffix.lower()])
+            file.flush()
+            os.fsync(file.fileno())  # on disk before it takes the place of another
             file.close()
             os.chmod(file.name, 0o666 & ~_umask())
             os.replace(file.name, path)

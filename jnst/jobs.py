@@ -1,32 +1,22 @@
 """From folders or a list to entries: which pictures are painted in which manner, where they go, and which are done."""
 
+import contextlib
 import csv
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jnst import image
-from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
+from jnst.config import Config
 from jnst.errors import InputError
-from jnst.options import Options, check_sizes, config_of, parse_into
+from jnst.options import Options, RowOptions, check_sizes, config_of, parse_into
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 PLACES = ("content", "style", "output")
-
-
-@dataclass(frozen=True)
-class RowOptions:
-    """What a row of a jobs file may set."""
-
-    image_size: int
-    style_scale: float
-    balance: BalanceOptions = field(default_factory=BalanceOptions)
-    layer: LayerOptions = field(default_factory=LayerOptions)
-    solver: SolverOptions = field(default_factory=SolverOptions)
 
 
 @dataclass(frozen=True)
@@ -110,7 +100,7 @@ def _listed(path: Path, options: Options, out: Path) -> Iterator[Entry]:
                 raise InputError(f"output {row['output']} must be a name without folders; they all go into {out}")
             settings = parse(json.dumps({key: value for key, value in row.items() if key not in PLACES}))
             check_sizes(settings.image_size, settings.style_scale)
-            config = Config(**vars(settings.balance), **vars(settings.layer), **vars(settings.solver))
+            config = config_of(settings)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         yield Entry(content, style, out / str(row["output"]), settings.image_size, settings.style_scale, config)
@@ -189,6 +179,10 @@ class Manifest:
         self.file.write(json.dumps({"job": entry.record(), **facts}) + "\n")
         self.file.flush()
         os.fsync(self.file.fileno())
+        with contextlib.suppress(OSError):  # a folder that cannot be opened, as on Windows
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
 
     def close(self) -> None:
         self.file.close()

@@ -117,6 +117,17 @@ class Options:
     report: ReportOptions = field(default_factory=ReportOptions)
 
 
+@dataclass(frozen=True)
+class RowOptions:
+    """What a row of a jobs file may set."""
+
+    image_size: int
+    style_scale: float
+    balance: BalanceOptions = field(default_factory=BalanceOptions)
+    layer: LayerOptions = field(default_factory=LayerOptions)
+    solver: SolverOptions = field(default_factory=SolverOptions)
+
+
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """Options from the command line; `--help` prints and exits.
 
@@ -168,6 +179,6 @@ def check_sizes(image_size: int, style_scale: float) -> None:
         raise InputError(f"--style-scale must be above 0 and at most 100, got {style_scale}")
 
 
-def config_of(options: Options) -> Config:
-    """The transfer's settings out of the command line's."""
+def config_of(options: Options | RowOptions) -> Config:
+    """The transfer's settings out of the command line's, or a row's."""
     return Config(**vars(options.balance), **vars(options.layer), **vars(options.solver))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jnst import Config, InputError, batch, objective, stylize
+from jnst import slots as slots_module
 from jnst.batch import Job, Picture
 from jnst.vgg import Region
 from jnst.weights import Weights
@@ -120,6 +121,55 @@ def test_an_image_that_cannot_be_loaded_does_not_stop_the_others(vgg16: Weights)
     assert found["broken"].error == "a.jpg cannot be read"
     assert found["broken"].image is None
     assert found[0, 0].image is not None
+
+
+def test_where_the_memory_does_not_last_fewer_are_painted_at_a_time(vgg16: Weights, singles, monkeypatch):
+    counts = []
+
+    def scarce(bucket, mesh, params, slots, ticks):
+        counts.append(len(slots.size))
+        if len(counts) == 2:  # in the middle of the run
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return slots_module.advance(bucket, mesh, params, slots, ticks)
+
+    monkeypatch.setattr(batch, "advance", scarce)
+    compare(list(batch.stylize_many(jobs_of(), vgg16, SMALL, batch_size=4)), singles)
+    assert counts[:3] == [4, 4, 2]
+
+
+def test_one_that_does_not_fit_even_alone_is_told(vgg16: Weights, monkeypatch):
+    def none(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(batch, "advance", none)
+    found = list(batch.stylize_many(jobs_of()[:3], vgg16, SMALL, batch_size=2))
+    assert {result.error for result in found} == {"not enough memory; give a smaller --image-size"}
+    assert len(found) == 3
+
+
+def test_the_batch_is_as_large_as_the_memory_allows(vgg16: Weights, monkeypatch):
+    """By the compiled program; the fits of 1 and 4 slots of 80 x 80 px differ by three images' maps."""
+    work = batch._Work(vgg16.params, None, 0, None)
+    tasks, _ = work.plan(jobs_of()[:4], SMALL)
+    task, bucket = tasks[0], tasks[0].bucket
+    slot = work.begin(task)
+    assert work.slots_of(bucket, slot) == 4
+    one, four = (slots_module.peak_bytes(bucket, None, work.fast_params(bucket), slot, n) for n in (1, 4))
+    assert 2 * one < four < 6 * one
+    work.slot_counts.clear()
+    monkeypatch.setattr(batch, "BYTES_A_PIXEL", 10**9)  # so that the compiler is asked
+    monkeypatch.setattr(batch, "resident", lambda: 10**9)
+    work.memory = int((10**9 + (one + four) / 2) / batch.SHARE)
+    assert work.slots_of(bucket, slot) in (1, 2)
+    work.slot_counts.clear()
+    work.memory = 10**9
+    with pytest.raises(InputError, match=r"80x70 pixels need more than 1.0 GB; give a smaller --image-size"):
+        work.slots_of(bucket, slot)
+
+
+def test_a_style_that_the_memory_does_not_hold_is_refused_before_any_work(vgg16: Weights):
+    with pytest.raises(InputError, match=r"a style of 64x80 pixels needs 0\.\d GB, there are 0.0; give a smaller"):
+        next(batch.stylize_many(jobs_of(), vgg16, SMALL, memory=10**7))
 
 
 def test_what_is_for_single_pictures_is_refused(vgg16: Weights):
