@@ -19,7 +19,7 @@ from jaxtyping import Array
 from jnst import minimize, objective
 from jnst.architecture import MIN_SIDE
 from jnst.buckets import Size, canvases
-from jnst.config import Config
+from jnst.config import AUTO, Config
 from jnst.errors import InputError
 from jnst.memory import resident
 from jnst.objective import Spec
@@ -149,18 +149,26 @@ def stylize_many(
         InputError: settings that a batch cannot have, or a style image larger than the memory. What is wrong with one
             job's images is in its result instead.
     """
+    normalized = isinstance(params, Weights) and bool(params.normalized)
+    for own in {job.config or config or Config() for job in jobs}:
+        check_config(own, normalized=normalized)
     params = params.params if isinstance(params, Weights) else params
     return _Work(params, mesh, batch_size, memory).run(jobs, config or Config(), tell)
 
 
-def check_config(config: Config) -> None:
-    """Raises InputError for an optimiser, a start or a way of computing that is for single pictures."""
+def check_config(config: Config, *, normalized: bool) -> None:
+    """Raises InputError for what is for single pictures; `normalized`: whether the network is so already."""
     if config.optimizer != "lbfgsb":
         raise InputError(f"--optimizer {config.optimizer} paints single pictures only; a batch needs lbfgsb")
     if spec_of(config).tile:
         raise InputError(f"--tile {config.tile} is for single pictures; give 0 or auto for a batch")
     if config.init not in ("content", "style", "noise"):
         raise InputError(f"--init {config.init} is for single pictures; a batch needs content, style or noise")
+    for name, layers in (("content", config.content_layers), ("style", config.style_layers)):
+        if layers == AUTO:
+            raise InputError(f"--{name}-layers auto is for single pictures; a batch needs their names")
+    if config.normalize_filters and not normalized:
+        raise InputError("--normalize-filters is for single pictures; a batch needs --normalize-with FOLDER too")
 
 
 class _Work:
@@ -197,8 +205,6 @@ class _Work:
 
     def plan(self, jobs: Sequence[Job], config: Config) -> tuple[list[_Task], Plan]:
         """Every job's scales and their buckets."""
-        for own in {job.config or config for job in jobs}:
-            check_config(own)
         found: list[tuple[Job, Config, list[Scale]]] = []
         counts: dict[Any, dict[Size, int]] = {}
         styles: dict[Size, int] = {}

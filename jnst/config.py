@@ -25,6 +25,8 @@ LayerWeights = Annotated[
 ]
 
 DEFAULT_STRENGTH = 0.93
+AUTO = ("auto",)
+"""layers that are to be chosen by measurement (`jnst.layers`)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +34,18 @@ class LayerOptions:
     """Which maps of the network are matched: the main knob."""
 
     content_layers: Layers = ("conv4_2",)
-    """layers whose maps keep the content; higher layers keep less detail"""
+    """layers whose maps keep the content; higher layers keep less detail; auto: by how detailed the photograph is"""
     style_layers: Layers = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-    """layers whose Gram matrices carry the style; lower: colour and grain, higher: larger shapes"""
+    """layers whose Gram matrices carry the style; lower: colour and grain, higher: larger shapes; auto: the lower ones
+    are left out where the painting is made of large flat shapes"""
     style_layer_weights: LayerWeights = None
     """weight of each style layer, 0 or more; scaled to sum to 1"""
     style_sizes: int = 3
     """compare the style at so many sizes of the picture, each half of the one before, 1 or more; 1: at its own only"""
     pooling: Literal["max", "average"] = "max"
     """pooling between the blocks of the network"""
+    normalize_filters: bool = False
+    """rescale the network so that every filter's mean activation over the two images is 1 (Gatys et al. 2016)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +80,9 @@ class SolverOptions:
     """number format of these pairs; bfloat16 halves their memory and converges a little slower at the end"""
     learning_rate: float = 0.02
     """step of adam, in pixel values (0 to 1), above 0"""
-    gradients: Literal["shared", "separate", "joint"] = "shared"
-    """how the two gradients are computed: combined before one pull-back, one each, or of the sum; equal to rounding"""
+    gradients: Literal["shared", "separate", "joint", "normalized"] = "shared"
+    """how the two gradients are computed: combined before one pull-back, one each, or of the sum, equal to rounding;
+    normalized: each brought to length 1 before they are weighed, which is no loss's gradient, so for adam only"""
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
     """of the convolutions: the lower ones round more and are faster (on the CPU, tensorfloat32); all else is float32"""
     checkpoint: bool = False
@@ -108,10 +114,14 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
             layers = _split(getattr(self, name))
             object.__setattr__(self, name, layers)
             _need(len(layers) > 0, name, "name at least one layer", "none")
-            check_layers(layers, "vgg19")  # VGG-16 has a few less: `vgg.features` checks again
+            _need(layers == AUTO or "auto" not in layers, name, "be auto or a list of layers", " ".join(layers))
+            if layers != AUTO:
+                check_layers(layers, "vgg19")  # VGG-16 has a few less: `vgg.features` checks again
             _need(len(set(layers)) == len(layers), name, "name each layer once", " ".join(layers))
         object.__setattr__(self, "scales", _split(self.scales))
         _check_scales(self.scales)
+        auto_and_weights = self.style_layers == AUTO and self.style_layer_weights is not None
+        _need(not auto_and_weights, "style_layers", "name the layers that --style-layer-weights weighs", "auto")
         _check_layer_weights(self.style_layer_weights, self.style_layers)
         for name in ("content_weight", "style_weight", "tv_weight"):
             value = getattr(self, name)
@@ -124,6 +134,8 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
                 _need(getattr(self, name) is None, "strength", f"stand without {_flag(name)}", "both")
         weights = self.raw_weights()
         _need(weights is None or any(weights), "content_weight", "be above 0 where --style-weight is 0", "0")
+        normalized = self.gradients == "normalized" and self.optimizer != "adam"
+        _need(not normalized, "gradients", "be shared, separate or joint without --optimizer adam", "normalized")
         _need(self.iterations >= 0, "iterations", "be at least 0", self.iterations)
         _need(self.style_sizes >= 1, "style_sizes", "be at least 1", self.style_sizes)
         _need(self.history_size >= 1, "history_size", "be at least 1", self.history_size)
@@ -139,8 +151,16 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
         alpha, beta = self.content_weight, self.style_weight
         return (1.0 if alpha is None else alpha), (1.0 if beta is None else beta)
 
+    def wanted(self) -> tuple[bool, bool]:
+        """Whether content and style count at all: without content a texture is made, without style a reconstruction."""
+        strength = DEFAULT_STRENGTH if self.strength is None else self.strength
+        alpha, beta = self.raw_weights() or (1 - strength, strength)
+        return alpha > 0, beta > 0
+
     def layer_weights(self) -> tuple[float, ...]:
-        """w_l of eq. 4, which sum to 1."""
+        """w_l of eq. 4, which sum to 1; none where the style does not count."""
+        if not self.wanted()[1]:
+            return ()
         given = self.style_layer_weights or (1.0,) * len(self.style_layers)
         return tuple(weight / sum(given) for weight in given)
 

@@ -6,14 +6,14 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from jnst import image
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.options import Options, RowOptions, check_sizes, config_of, parse_into
+from jnst.options import Options, RowOptions, check_sizes, config_of, parse_into, with_preset
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 PLACES = ("content", "style", "output")
@@ -81,7 +81,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _listed(path: Path, options: Options, out: Path) -> Iterator[Entry]:
-    known = {*PLACES, *(f.name for f in fields(Config)), "image_size", "style_scale"}
+    known = {*PLACES, *(f.name for f in fields(Config)), "image_size", "style_scale", "preset"}
     parse = _row_parser(options)
     for number, row in _rows(path):
         row = {key.strip().replace("-", "_"): value for key, value in row.items() if value not in ("", None)}
@@ -134,18 +134,22 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _row_parser(options: Options) -> Any:
     """From a row's settings, as JSON, to `RowOptions`; what it leaves open is the command line's."""
     file = options.file
-    default = RowOptions(file.image_size, file.style_scale, options.balance, options.layer, options.solver)
+    groups = {"balance": options.balance, "layer": options.layer, "solver": options.solver}
+    default = RowOptions(file.image_size, file.style_scale, **groups)
 
     @cache
     def parse(settings: str) -> RowOptions:
         arguments: list[str] = []
         for key, value in json.loads(settings).items():
             flag = "--" + key.replace("_", "-")
-            if key == "checkpoint":
-                arguments += [flag] if str(value).lower() in ("true", "1", "yes") else []
+            if key in ("checkpoint", "normalize_filters"):
+                yes = str(value).lower() in ("true", "1", "yes")
+                arguments += [flag] if yes else ["--no-normalize-filters"] if key == "normalize_filters" else []
             else:
                 arguments += [flag, *(map(str, value) if isinstance(value, list) else str(value).split())]
-        return parse_into(RowOptions, arguments, default)
+        return with_preset(
+            parse_into(RowOptions, arguments, default), default, partial(parse_into, RowOptions, arguments)
+        )
 
     return parse
 

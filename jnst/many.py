@@ -17,7 +17,7 @@ from jnst import image, memory
 from jnst.architecture import MIN_SIDE
 from jnst.errors import InputError
 from jnst.jobs import Entry, Manifest, check_outputs, entries_of
-from jnst.options import NOT_GIVEN, Options, check_sizes
+from jnst.options import NOT_GIVEN, Options, check_normalize, check_sizes
 
 if TYPE_CHECKING:
     from jnst.batch import Job, Picture, Plan, Result
@@ -47,6 +47,7 @@ def check(options: Options) -> Path:
     if options.file.output is None:
         raise InputError("many pictures need a folder: give -o FOLDER")
     check_sizes(options.file.image_size, options.file.style_scale)
+    check_normalize(options)
     if options.machine.max_memory:
         memory.parse_bytes(options.machine.max_memory)
     for given, name in ((options.report.trace, "--trace"), (options.report.save_every, "--save-every"),

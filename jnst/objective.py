@@ -5,6 +5,7 @@ derivative) is linear, so three ways give the same sum to rounding:
 `separate`: two pull-backs, one a loss, which also yields each loss's own image-space gradient;
 `shared`: the gradients in maps and Gram matrices are combined and pulled back once, at the price of one (the default);
 `joint`: plain automatic differentiation of L, for comparison.
+A fourth, `normalized`, gives each loss's gradient the length 1 before they are weighed: the gradient of no function.
 
 The style can be compared at several sizes of x, each half of the one before; L_s is then their mean, and each size's
 gradient is computed by itself, the smallest first, so that the memory is that of the largest.
@@ -26,7 +27,7 @@ from jnst.architecture import MIN_SIDE, block_of
 from jnst.resample import halve
 from jnst.vgg import Params, Pooling, Precision, Reader, Region, after, readings
 
-Gradients = Literal["shared", "separate", "joint"]
+Gradients = Literal["shared", "separate", "joint", "normalized"]
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def balance(
     zero = jax.tree.map(jnp.zeros_like, target)
     content = jnp.mean(_content_loss(zero[0], target[0], spec, region))
     style = [jnp.mean(_style_losses(found, part, spec)) for found, part in zip(zero, target, strict=True)]
-    return alpha / content, beta * len(style) / sum(style, jnp.zeros(()))
+    whole = sum(style, jnp.zeros(())) / len(style)
+    return alpha / jnp.where(content > 0, content, 1), beta / jnp.where(whole > 0, whole, 1)  # 0: not wanted
 
 
 def _content_loss(found: Statistics, target: Statistics, spec: Spec, region: Region | None) -> Float[Array, " n"]:
@@ -178,6 +180,8 @@ def _content_loss(found: Statistics, target: Statistics, spec: Spec, region: Reg
 def _style_losses(found: Statistics, target: Statistics, spec: Spec) -> Float[Array, "n layers"]:
     """E_l of every style layer (eq. 3)."""
     layers = spec.style_layers
+    if not layers:
+        return jnp.zeros((len(jax.tree.leaves(found)[0]), 0))
     return jnp.stack([losses.style_loss(found.gram[layer], target.gram[layer], form=spec.form) for layer in layers], -1)
 
 
@@ -194,7 +198,7 @@ def _combine(content: Array, style_layers: Array, tv: Array, weights: LossWeight
 def statistics(params: Params, x: Float[Array, "n h w 3"], *, spec: Spec, region: Region | None = None) -> Statistics:
     """What the losses see of x (RGB in [0, 1]), at its own size; of its `region` only, beyond which x is zero."""
     options = {"pooling": spec.pooling, "precision": spec.precision, "checkpoint": spec.checkpoint}
-    if spec.tile and max(x.shape[1:3]) > spec.tile:
+    if spec.tile and spec.layers and max(x.shape[1:3]) > spec.tile:
         layers = spec.content_layers, spec.style_layers
         return Statistics(*tiles.statistics(params, x, *layers, tile=spec.tile, options=options))
 
@@ -282,8 +286,13 @@ def value_and_grad(
         both = jax.tree.map(lambda c, s: _times(weights.content, c) + _times(weights.style, s), content, style)
         return pull_back(both)
 
-    combined = separate if spec.gradients == "separate" else shared
-    result, gradient = _gradients(params, x, target, weights, combined, spec, region)
+    if spec.gradients == "normalized":
+        both = lambda pull_back, content, style: (pull_back(content), pull_back(style))  # noqa: E731
+        result, (content, style) = _gradients(params, x, target, weights, both, spec, region)
+        gradient = _times(weights.content, _unit(content)) + _times(weights.style, _unit(style))
+    else:
+        combined = separate if spec.gradients == "separate" else shared
+        result, gradient = _gradients(params, x, target, weights, combined, spec, region)
     gradient = gradient + _times(weights.tv, jax.grad(lambda x: jnp.sum(_smoothness(x, region)))(x))
     if spec.mesh is not None:
         gradient = lax.with_sharding_constraint(gradient, sharding.replicated(spec.mesh))
@@ -293,6 +302,37 @@ def value_and_grad(
 def _times(weight: Float[Array, "*n"], a: Array) -> Array:
     """A weight of all images, or one an image, times what belongs to them."""
     return a * weight.reshape(-1, *(1,) * (a.ndim - 1)) if weight.ndim else a * weight
+
+
+def _unit(gradient: Array) -> Array:
+    """Each image's gradient at length 1; one that is zero stays zero."""
+    norm = jnp.sqrt(jnp.sum(jnp.square(gradient), (1, 2, 3), keepdims=True))
+    return gradient / jnp.where(norm > 0, norm, 1)
+
+
+def gram_entry(
+    params: Params,
+    x: Float[Array, "n h w 3"],
+    *,
+    layer: str,
+    entry: tuple[int, int],
+    pooling: Pooling = "max",
+) -> Float[Array, " n"]:
+    """One entry of the mean Gram matrix, `G_ij / M`: what an image that maximises it shows is what this entry stands
+    for (Nikulin and Novak 2016, on the space of styles).
+
+    Raises:
+        InputError: an unknown layer, or an image too small for it.
+        IndexError: an entry that the layer's matrix does not have.
+    """
+    i, j = entry
+
+    def reader(maps: Array) -> Array:
+        if not 0 <= min(entry) <= max(entry) < maps.shape[-1]:
+            raise IndexError(f"entry {entry}: {layer} has {maps.shape[-1]} filters")
+        return jnp.sum(maps[..., i] * maps[..., j], (1, 2)) / (maps.shape[1] * maps.shape[2])
+
+    return readings(params, x, {layer: reader}, pooling=pooling)[layer]
 
 
 PullBack = Callable[[Statistics], Array]

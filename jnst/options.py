@@ -3,8 +3,8 @@
 import contextlib
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -13,8 +13,11 @@ import tyro
 from jnst.architecture import MIN_SIDE, Backbone
 from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
+from jnst.presets import settings_of
 
 T = TypeVar("T")
+OneWay = tyro.conf.FlagCreatePairsOff
+"""of flags that nothing but the user sets: no --no-... is needed"""
 NOT_GIVEN = Path("-")
 
 
@@ -42,6 +45,16 @@ class FileOptions:
 
 
 @dataclass(frozen=True)
+class PresetOptions:
+    """Settings with names, from the papers; what is given beside one overrides that part of it."""
+
+    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = None
+    """layers, losses, weights and start of a paper or of one of its figures; see --list-presets"""
+    list_presets: bool = False
+    """print all presets and when to use which"""
+
+
+@dataclass(frozen=True)
 class WeightOptions:
     """Which network judges."""
 
@@ -51,6 +64,8 @@ class WeightOptions:
     """a weight file: .h5 .mat .safetensors .pth .npz .npy"""
     offline: bool = False
     """never touch the network"""
+    normalize_with: Annotated[Path | None, _path("the two images")] = None
+    """folder of images whose mean activations --normalize-filters brings to 1"""
 
 
 @dataclass(frozen=True)
@@ -107,14 +122,15 @@ class Options:
     """the photograph, or a folder of them"""
     style: tyro.conf.Positional[Annotated[Path, _given_unless_jobs("STYLE")]] = NOT_GIVEN
     """the painting, or a folder of them"""
-    file: FileOptions = field(default_factory=FileOptions)
+    file: OneWay[FileOptions] = field(default_factory=FileOptions)
+    named: OneWay[PresetOptions] = field(default_factory=PresetOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)
-    solver: SolverOptions = field(default_factory=SolverOptions)
-    weight: WeightOptions = field(default_factory=WeightOptions)
-    machine: MachineOptions = field(default_factory=MachineOptions)
+    solver: OneWay[SolverOptions] = field(default_factory=SolverOptions)
+    weight: OneWay[WeightOptions] = field(default_factory=WeightOptions)
+    machine: OneWay[MachineOptions] = field(default_factory=MachineOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
-    report: ReportOptions = field(default_factory=ReportOptions)
+    report: OneWay[ReportOptions] = field(default_factory=ReportOptions)
 
 
 @dataclass(frozen=True)
@@ -123,18 +139,48 @@ class RowOptions:
 
     image_size: int
     style_scale: float
+    named: OneWay[PresetOptions] = field(default_factory=PresetOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)
-    solver: SolverOptions = field(default_factory=SolverOptions)
+    solver: OneWay[SolverOptions] = field(default_factory=SolverOptions)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """Options from the command line; `--help` prints and exits.
 
     Raises:
-        InputError: what the parser says, in one line.
+        InputError: what the parser says, in one line; an unknown preset.
     """
-    return parse_into(Options, arguments)
+    return with_preset(
+        parse_into(Options, arguments), Options(), lambda default: parse_into(Options, arguments, default)
+    )
+
+
+Rows = TypeVar("Rows", Options, RowOptions)
+
+
+def with_preset(given: Rows, default: Rows, again: Callable[[Rows], Rows]) -> Rows:
+    """What was given, parsed `again` over the default with the preset's settings in it.
+
+    Strength and the weights of content and style exclude each other: of the two, what is given stands.
+
+    Raises:
+        InputError: no such preset.
+    """
+    name = given.named.preset
+    if name is None:
+        return given
+    settings = settings_of(name)
+    if given.balance.strength is not None:
+        settings |= {"content_weight": None, "style_weight": None}
+    elif (given.balance.content_weight, given.balance.style_weight) != (None, None):
+        settings |= {"strength": None}
+    groups = {}
+    for group in ("balance", "layer", "solver"):
+        before = getattr(default, group)
+        own = {f.name: settings[f.name] for f in fields(before) if f.name in settings}
+        groups[group] = replace(before, **own)
+    return again(replace(default, **groups))
 
 
 def parse_into(kind: type[T], arguments: Sequence[str] | None, default: T | None = None) -> T:
@@ -152,7 +198,7 @@ def parse_into(kind: type[T], arguments: Sequence[str] | None, default: T | None
                 prog="python -m jnst.run",
                 args=arguments,
                 **more,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if stop.code == 0:
@@ -177,6 +223,15 @@ def check_sizes(image_size: int, style_scale: float) -> None:
         raise InputError(f"--image-size must be at least {MIN_SIDE}, or 0 for the content's size, got {image_size}")
     if not 0 < style_scale <= 100:
         raise InputError(f"--style-scale must be above 0 and at most 100, got {style_scale}")
+
+
+def check_normalize(options: Options) -> None:
+    """Raises InputError where --normalize-with stands alone or names no folder."""
+    folder = options.weight.normalize_with
+    if folder is not None and not options.layer.normalize_filters:
+        raise InputError("--normalize-with needs --normalize-filters; give both")
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"{folder} is no folder; --normalize-with needs one with images")
 
 
 def config_of(options: Options | RowOptions) -> Config:

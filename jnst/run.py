@@ -16,14 +16,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jnst import image, many, memory
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.options import NOT_GIVEN, Options, check_sizes, config_of, parse
+from jnst.jobs import pictures
+from jnst.options import NOT_GIVEN, Options, check_normalize, check_sizes, config_of, parse
+from jnst.presets import listing
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -49,7 +51,21 @@ class Laps:
 
 def output_of(options: Options) -> Path:
     """Where the picture goes: beside the content, named after both, where the user names no place."""
-    return options.file.output or options.content.parent / f"{options.content.stem}_{options.style.stem}.png"
+    second = "again" if options.style == options.content else options.style.stem
+    return options.file.output or options.content.parent / f"{options.content.stem}_{second}.png"
+
+
+def one_image(options: Options, config: Config) -> Options:
+    """The options with both images, where one is enough: a texture needs no photograph, a reconstruction no painting.
+
+    Raises:
+        InputError: one image and a start from it, which has nothing left to do.
+    """
+    if options.content == NOT_GIVEN or options.style != NOT_GIVEN or all(config.wanted()):
+        return options
+    if config.init in ("content", "style"):
+        raise InputError(f"one image and --init {config.init}: the start is the result already; give --init noise")
+    return replace(options, style=options.content)
 
 
 def intermediates(options: Options, config: Config) -> dict[int, Path]:
@@ -78,6 +94,7 @@ def check(options: Options, config: Config) -> None:
         raise InputError("CONTENT and STYLE are required: a photograph and a painting; see --help")
     for path in (options.content, options.style):
         image.check_there(path)
+    check_normalize(options)
     output, trace = output_of(options), options.report.trace
     image.check_writable(output)
     if trace:
@@ -103,6 +120,7 @@ def job(options: Options) -> int:
     """
     lap = Laps()
     config = config_of(options)
+    options = one_image(options, config)
     check(options, config)
     threading.Thread(target=importlib.import_module, args=("jnst.trace",), daemon=True).start()  # JAX, meanwhile
     content = image.load(options.content, image_size=options.file.image_size)
@@ -113,13 +131,16 @@ def job(options: Options) -> int:
     weights = find_weights(options)
     lap("weights")
 
-    from jnst import compilation, plan, sharding, trace  # import JAX, or wait for it
+    from jnst import compilation, layers, plan, sharding, trace  # import JAX, or wait for it
     from jnst.transfer import check_inputs
 
     if not options.machine.no_compilation_cache:
         compilation.keep_compiled()
     lap("import")
     check_inputs(content, style, config, weights.params)
+    config, choice = layers.choose(config, weights.params, content, style)
+    if choice and not options.report.quiet:
+        print("\n".join(f"jnst: {line}" for line in choice.lines()), file=sys.stderr)
     mesh = sharding.mesh_of(options.machine.devices)
     if options.machine.plan:
         lines, fits = plan.describe(config, weights.params, content.shape[1:3], memory_limit(options), mesh)
@@ -129,6 +150,7 @@ def job(options: Options) -> int:
     output = output_of(options)
     about = {"content": options.content.name, "style": options.style.name, "image_size": size,
              "settings": asdict(config), "weights": weights.record()}  # fmt: skip
+    about |= {"layers": asdict(choice)} if choice else {}
     lines = trace.Trace(options.report.trace)
     try:
         lines.header(**about)
@@ -212,7 +234,7 @@ def fit(options: Options, config: Config, weights: "Weights", size: tuple[int, i
 
 
 def find_weights(options: Options) -> "Weights":
-    """Weights, with a bar for a download and a line for a stand-in."""
+    """Weights, normalized where a folder says by what, with a bar for a download and a line for a stand-in."""
     from jnst import weights
     from jnst.progress import download_bar
 
@@ -220,15 +242,22 @@ def find_weights(options: Options) -> "Weights":
         if not options.report.quiet:
             print(f"jnst: {message}", file=sys.stderr)
 
-    path = options.weight.weights
+    path, folder = options.weight.weights, options.weight.normalize_with
     with download_bar(quiet=options.report.quiet) as progress:
-        return weights.find(
+        found = weights.find(
             options.weight.backbone,
             path=str(path) if path else None,
             offline=options.weight.offline,
             notify=notify,
             progress=progress,
         )
+    if folder is None:
+        return found
+    from jnst.normalize import mean_activations, normalize_filters
+
+    images = (image.load(path, image_size=options.file.image_size) for path in pictures(folder))
+    means = mean_activations(found.params, images, pooling=options.layer.pooling)
+    return replace(found, params=normalize_filters(found.params, means), normalized=str(folder))
 
 
 def conclude(result: "Result", output: Path, *, interrupted: bool, quiet: bool) -> int:
@@ -267,6 +296,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own remarks; its errors come as exceptions all the same
     try:
         options = parse(arguments)
+        if options.named.list_presets:
+            print(listing())
+            return 0
         if many.wanted(options):
             return many.run(options, find_weights)
         return job(options)

@@ -15,8 +15,10 @@ from jaxtyping import Array, Float
 
 from jnst import minimize, objective, sharding, solver, tiles
 from jnst.architecture import MIN_SIDE, check_layers
-from jnst.config import DEFAULT_STRENGTH, Config
+from jnst.config import AUTO, DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
+from jnst.layers import choose
+from jnst.normalize import mean_activations, normalize_filters
 from jnst.objective import LossWeights, Spec
 from jnst.resample import resize
 from jnst.scales import Scale, scales
@@ -109,9 +111,13 @@ def stylize(
     Raises:
         InputError: a wrong shape or range, an unknown layer, an `init` that is a path, tiles with a mesh.
     """
-    record = params.record() if isinstance(params, Weights) else None
+    record, normalized = (params.record(), params.normalized) if isinstance(params, Weights) else (None, "")
     params = params.params if isinstance(params, Weights) else params
     check_inputs(content, style, config, params)
+    config, _ = choose(config, params, content, style)
+    if config.normalize_filters and not normalized:
+        means = mean_activations(params, (content, style), pooling=config.pooling)
+        params = normalize_filters(params, means)
     if mesh is not None and spec_of(config).tile:
         raise InputError(f"--tile {config.tile} and several devices: give one of the two")
     place = None if mesh is None else sharding.replicated(mesh)
@@ -209,10 +215,12 @@ class _Work:
 
 
 def spec_of(config: Config, mesh: Mesh | None = None) -> Spec:
-    """The static part of the objective that a config names, on these devices."""
+    """The static part of the objective that a config names, on these devices; what has no weight is left out."""
+    content, style = config.wanted()
     return Spec(
-        config.content_layers, config.style_layers, config.pooling, config.loss, config.gradients,
-        config.precision, config.checkpoint, 0 if config.tile == "auto" else config.tile, config.style_sizes, mesh,
+        config.content_layers if content else (), config.style_layers if style else (), config.pooling, config.loss,
+        config.gradients, config.precision, config.checkpoint, 0 if config.tile == "auto" else config.tile,
+        config.style_sizes if style else 1, mesh,
     )  # fmt: skip
 
 
@@ -255,7 +263,7 @@ def check_inputs(content: Any, style: Any, config: Config, params: Params) -> No
         low, high = float(values.min()), float(values.max())
         if math.isnan(low) or low < 0 or high > 1:
             raise InputError(f"{name} must lie in [0, 1], got {low:g} to {high:g}; divide 8-bit images by 255")
-    layers = config.content_layers + config.style_layers
+    layers = tuple(layer for layer in config.content_layers + config.style_layers if (layer,) != AUTO)
     check_layers(layers, architecture_of(params))
     tile = spec_of(config).tile
     if tile:

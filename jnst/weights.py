@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,15 @@ class Weights:
     `sha256` is taken over the arrays, layer by layer, so that it names the same weights in whatever format they lie.
     """
 
-    params: dict[str, dict[str, np.ndarray]]
+    params: Mapping[str, Mapping[str, Any]]
     architecture: str
     input: Input
     sha256: str
     file: str
     source: str
     license: str
+    normalized: str = ""
+    """over which images the mean activation of each filter was brought to 1; empty: as trained"""
 
     def record(self) -> dict[str, str]:
         """All but the arrays, for logs."""

@@ -176,6 +176,8 @@ def test_what_is_for_single_pictures_is_refused(vgg16: Weights):
     for settings, message in (
         ({"optimizer": "adam"}, "--optimizer adam paints single pictures only"),
         ({"tile": 300}, "--tile 300 is for single pictures"),
+        ({"style_layers": ("auto",)}, "--style-layers auto is for single pictures"),
+        ({"normalize_filters": True}, "--normalize-filters is for single pictures; a batch needs --normalize-with"),
         ({"init": "a.png"}, "--init a.png is for single pictures"),
     ):
         with pytest.raises(InputError, match=message):

@@ -11,6 +11,12 @@ BAD = [
     ({"style_layer_weights": (1.0, 2.0)}, "--style-layer-weights must be 5 numbers, one a style layer, got 2"),
     ({"style_layer_weights": (1.0, 1.0, -1.0, 0.0, 0.0)}, "--style-layer-weights must be numbers of at least 0"),
     ({"style_layer_weights": (0.0,) * 5}, "--style-layer-weights must hold one weight above 0"),
+    ({"style_layers": ("auto", "conv1_1")}, "--style-layers must be auto or a list of layers, got auto conv1_1"),
+    (
+        {"style_layers": ("auto",), "style_layer_weights": (1.0,)},
+        "--style-layers must name the layers that --style-lay",
+    ),
+    ({"gradients": "normalized"}, "--gradients must be shared, separate or joint without --optimizer adam"),
     ({"strength": 1.5}, "--strength must be between 0 and 1, got 1.5"),
     ({"strength": float("nan")}, "--strength must be between 0 and 1, got nan"),
     ({"strength": 0.5, "style_weight": 3.0}, "--strength must stand without --style-weight, got both"),
@@ -61,3 +67,10 @@ def test_weights_rule_where_one_is_given():
     assert Config(strength=0.3).raw_weights() is None
     assert Config(content_weight=5.0).raw_weights() == (5.0, 1.0)
     assert Config(content_weight=0.0, style_weight=2.0).raw_weights() == (0.0, 2.0)
+
+
+def test_what_has_no_weight_is_not_wanted():
+    assert Config().wanted() == (True, True)
+    assert Config(strength=1.0).wanted() == Config(content_weight=0.0).wanted() == (False, True)
+    assert Config(style_weight=0.0).wanted() == (True, False)
+    assert Config(style_weight=0.0).layer_weights() == ()

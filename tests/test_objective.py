@@ -287,3 +287,41 @@ def test_gram_gradients_are_not_held_until_they_are_needed(params, monkeypatch):
     waiting = memory()
     monkeypatch.setattr(vgg, "after", lambda gradient, x: x)
     assert waiting < 0.95 * memory()
+
+
+def test_normalized_gradients_have_length_1_each(params, images):
+    content, style, x = images
+    spec = dataclasses.replace(SMALL, gradients="normalized")
+    target, weights = objective.targets(params, content, style, spec=spec), loss_weights()
+    _, gradient = value_and_grad(params, x, target, weights, spec=spec)
+    _, of_content, of_style = objective.separate_gradients(params, x, target, weights, spec=SMALL)
+    expected = sum(w * g / jnp.linalg.norm(g.ravel()) for w, g in ((0.3, of_content), (0.7, of_style)))
+    np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-6)
+    _, at_content = value_and_grad(params, content, target, weights, spec=spec)  # where the content's is zero
+    assert np.isfinite(at_content).all()
+
+
+@pytest.mark.parametrize("left_out", ["content", "style"])
+def test_one_part_alone_is_the_whole_with_no_weight_on_the_other(params, images, left_out):
+    content, style, x = images
+    both = objective.targets(params, content, style, spec=SMALL)
+    if left_out == "content":
+        spec, weights = dataclasses.replace(SMALL, content_layers=()), loss_weights(content=0.0)
+        own = weights
+    else:
+        spec, weights = dataclasses.replace(SMALL, style_layers=()), loss_weights(style=0.0)
+        own = weights._replace(style_layers=jnp.zeros(0))
+    alone = objective.targets(params, content, style, spec=spec)
+    result, gradient = value_and_grad(params, x, alone, own, spec=spec)
+    expected, whole = value_and_grad(params, x, both, weights, spec=SMALL)
+    np.testing.assert_allclose(result.total, expected.total, rtol=1e-5)
+    np.testing.assert_allclose(gradient, whole, rtol=1e-4, atol=1e-7)
+
+
+def test_a_gram_entry_is_that_of_the_matrix(params, images):
+    x = images[2]
+    matrix = losses.mean_gram(vgg.features(params, x, ("conv2_1",))["conv2_1"])
+    found = objective.gram_entry(params, x, layer="conv2_1", entry=(3, 17))
+    np.testing.assert_allclose(found, matrix[:, 3, 17], rtol=1e-5)
+    with pytest.raises(IndexError, match=r"entry \(3, 128\): conv2_1 has 128 filters"):
+        objective.gram_entry(params, x, layer="conv2_1", entry=(3, 128))

@@ -327,3 +327,44 @@ def test_memory_that_nothing_fits_in_is_refused(files, capsys):
     assert "48x32 pixels need at least" in capsys.readouterr().err
     assert jnst(files, "--max-memory", "ten") == 2
     assert "--max-memory must be a size like 6GB" in capsys.readouterr().err
+
+
+def test_presets_are_listed(capsys):
+    assert run.main(["--list-presets"]) == 0
+    assert "season-transfer: photograph to photograph" in capsys.readouterr().out
+
+
+def test_one_image_is_enough_for_a_texture_and_for_a_reconstruction(files, capsys):
+    one = [str(files / "painting.png"), *FAST, "--init", "noise", "--quiet"]
+    assert run.main([*one, "--content-weight", "0"]) == 0
+    assert (files / "painting_again.png").exists()
+    assert run.main([*one, "--style-weight", "0", "-o", str(files / "seen.png")]) == 0
+    assert run.main([*one, "-o", str(files / "both.png")]) == 2
+    assert "CONTENT and STYLE are required" in capsys.readouterr().err
+    assert run.main([*one[:-3], "--style-weight", "0", "-o", str(files / "same.png")]) == 2
+    assert "the start is the result already; give --init noise" in capsys.readouterr().err
+
+
+def test_layers_are_chosen_told_and_traced(files, capsys):
+    trace = files / "run.jsonl"
+    options = ["--content-layers", "auto", "--iterations", "1", "--scales", "1", "--style-sizes", "1"]
+    assert jnst(files, *options, "--trace", trace, "-o", files / "out.png") == 0
+    told = capsys.readouterr().err
+    header = json.loads(trace.read_text().splitlines()[0])
+    assert header["layers"]["content_layers"] == header["settings"]["content_layers"]
+    layer, detail = header["layers"]["content_layers"][0], header["layers"]["detail"]
+    assert f"content layer {layer} (detail {detail:.2f}" in told
+
+
+def test_the_network_is_normalized_by_a_folder(files, capsys):
+    trace, options = files / "run.jsonl", ["--iterations", "1", "-o", files / "out.png", "--overwrite"]
+    (files / "set").mkdir()
+    with Image.open(files / "photo.png") as photo:
+        photo.save(files / "set" / "a.png")
+    assert jnst(files, *options, "--normalize-filters", "--normalize-with", files / "set", "--trace", trace) == 0
+    header = json.loads(trace.read_text().splitlines()[0])
+    assert header["weights"]["normalized"] == str(files / "set")
+    assert jnst(files, *options, "--normalize-with", files / "set") == 2
+    assert "--normalize-with needs --normalize-filters" in capsys.readouterr().err
+    assert jnst(files, *options, "--normalize-filters", "--normalize-with", files / "nothing") == 2
+    assert "is no folder; --normalize-with needs one with images" in capsys.readouterr().err

@@ -1,0 +1,74 @@
+"""Settings with names: those of the papers and of the 2017 study's figures. Pure data.
+
+What stands here is one scale, and the style compared at one size, as the sources did it. The study's own six have in
+common: content start, mean-squared losses, equal layer weights, gradients computed separately, L-BFGS with first step 1
+in the box [0, 1]; they differ in layers, which is its main knob.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jnst.errors import InputError
+
+_ONE_SCALE: dict[str, Any] = {"scales": ("1",), "style_sizes": 1}
+_STUDY: dict[str, Any] = {**_ONE_SCALE, "loss": "mse", "init": "content", "gradients": "separate"}
+_ALL = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+_HIGH = ("conv3_1", "conv4_1", "conv5_1")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Fields of `Config`, and one line on when to use them."""
+
+    settings: dict[str, Any]
+    advice: str
+
+
+def _study(style_layers: tuple[str, ...], content_layer: str, advice: str) -> Preset:
+    return Preset({**_STUDY, "style_layers": style_layers, "content_layers": (content_layer,)}, advice)
+
+
+PRESETS = {
+    "gatys2016": Preset(
+        {**_ONE_SCALE, "content_layers": ("conv4_2",), "style_layers": _ALL, "pooling": "average", "loss": "sum",
+         "content_weight": 1e-3, "style_weight": 1.0, "init": "noise", "normalize_filters": True},
+        "the CVPR paper: sums of squares, average pooling, normalized filters, alpha/beta 1e-3, from noise",
+    ),
+    "nikulin2016-partial": Preset(
+        {**_STUDY, "content_layers": _ALL, "style_layers": ("conv3_1", "conv5_1")},
+        "partial transfer: season or light of a picture of the same kind, the scene kept",
+    ),
+    "flower-market": _study(_HIGH, "conv4_2", "expressionist brush work, without the painting's colours and grain"),
+    "mediterranean-garden": _study(_ALL, "conv5_2", "a Picasso, over a photograph whose detail may go"),
+    "mountain": _study(_ALL, "conv5_2", "a Kandinsky: colour and form, over a photograph whose detail may go"),
+    "cubist-tiger": _study(_ALL, "conv4_2", "a cubist painting, over a clear subject that is to stay"),
+    "season-transfer": _study(_HIGH, "conv4_2", "photograph to photograph: another season"),
+    "self-portrait": _study(_ALL, "conv5_2", "a painted face over a photographed one"),
+}  # fmt: skip
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """Fields of `Config` that a preset sets.
+
+    Raises:
+        InputError: no such preset.
+    """
+    if name not in PRESETS:
+        raise InputError(f"--preset {name} is not known; there are {', '.join(PRESETS)}; see --list-presets")
+    return dict(PRESETS[name].settings)
+
+
+def listing() -> str:
+    """All presets for people: name, when to use it, what it sets."""
+    lines = []
+    for name, preset in PRESETS.items():
+        told = {key: value for key, value in preset.settings.items() if key not in _ONE_SCALE}
+        options = " ".join(f"--{key.replace('_', '-')}{_told(value)}" for key, value in told.items())
+        lines += [f"{name}: {preset.advice}", f"    {options}"]
+    return "\n".join([*lines, "all of them: --scales 1 --style-sizes 1; an option given beside a preset overrides it"])
+
+
+def _told(value: Any) -> str:
+    if value is True:
+        return ""
+    return " " + (" ".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else value)
