@@ -261,8 +261,10 @@ def runs() -> Iterator[Run]:
             yield Run("gradients", pair, f"adam, {gradients}", stylized, settings)
         for name, layers in LAYERS.items():
             for strength in STRENGTHS:
-                settings = {**layers, "strength": strength, "iterations": 40}
+                settings = {**layers, "strength": strength, "loss": "relative", "iterations": 40}
                 yield Run("layers", pair, f"{name}, {strength}", stylized, settings)
+        for name in ("all, conv4_2", "high, conv4_2"):
+            yield Run("layers", pair, f"mse, {name}", stylized, {**LAYERS[name], "iterations": 40})
         yield Run("bounds", pair, "clamped", clamped_mse, {"iterations": 300})
         yield Run("bounds", pair, "bounds", stylized, {"iterations": 300})
     partial_settings = {**settings_of("nikulin2016-partial"), "gradients": "shared", "iterations": 60}
