@@ -249,27 +249,27 @@ def runs() -> Iterator[Run]:
     for pair in PAIRS:
         for optimizer in ("lbfgsb", "jaxopt", "clamped"):
             for form in ("mse", "sum", "sum, rescaled"):
-                settings = {"optimizer": optimizer, "form": form, "iterations": 40}
+                settings = {"optimizer": optimizer, "form": form, "iterations": 30}
                 yield Run("forms", pair, f"{optimizer}, {form}", own_unit, settings)
         for init in ("content", "noise", "style"):
-            yield Run("starts", pair, init, stylized, {"init": init, "iterations": 60})
+            yield Run("starts", pair, init, stylized, {"init": init, "iterations": 50})
         yield Run("gradients", pair, "differences", three_gradients, {})
         for gradients in ("joint", "separate", "shared"):
-            yield Run("gradients", pair, gradients, stylized, {"gradients": gradients, "iterations": 40})
+            yield Run("gradients", pair, gradients, stylized, {"gradients": gradients, "iterations": 20})
         for gradients in ("shared", "normalized"):
-            settings = {"gradients": gradients, "optimizer": "adam", "iterations": 60}
+            settings = {"gradients": gradients, "optimizer": "adam", "iterations": 50}
             yield Run("gradients", pair, f"adam, {gradients}", stylized, settings)
         for name, layers in LAYERS.items():
             for strength in STRENGTHS:
-                settings = {**layers, "strength": strength, "loss": "relative", "iterations": 40}
+                settings = {**layers, "strength": strength, "loss": "relative", "iterations": 25}
                 yield Run("layers", pair, f"{name}, {strength}", stylized, settings)
         for name in ("all, conv4_2", "high, conv4_2"):
-            yield Run("layers", pair, f"mse, {name}", stylized, {**LAYERS[name], "iterations": 40})
-        yield Run("bounds", pair, "clamped", clamped_mse, {"iterations": 300})
-        yield Run("bounds", pair, "bounds", stylized, {"iterations": 300})
-    partial_settings = {**settings_of("nikulin2016-partial"), "gradients": "shared", "iterations": 60}
+            yield Run("layers", pair, f"mse, {name}", stylized, {**LAYERS[name], "iterations": 25})
+        yield Run("bounds", pair, "clamped", clamped_mse, {"iterations": 250})
+        yield Run("bounds", pair, "bounds", stylized, {"iterations": 250})
+    partial_settings = {**settings_of("nikulin2016-partial"), "gradients": "shared", "iterations": 50}
     for pair in (*PAIRS, SEASON, LIGHT):
-        yield Run("partial", pair, "full", stylized, {"iterations": 60})
+        yield Run("partial", pair, "full", stylized, {"iterations": 50})
         yield Run("partial", pair, "partial", stylized, partial_settings)
     for layer, entry in ENTRIES:
         yield Run("entries", (layer, "-".join(map(str, entry))), "maximised", gram_entry,

@@ -198,7 +198,7 @@ def layers(runs: Runs, place: Path, study: Study) -> str:
     pictures(place / "layers.jpg", [row for cells in half[:2] for row in cells])
     return f"""## 4. Layers are a better knob than the weight
 
-`all` are conv1_1 to conv5_1, `high` conv3_1 to conv5_1; relative losses; the errors are the fixed objective's, after 40 iterations.
+`all` are conv1_1 to conv5_1, `high` conv3_1 to conv5_1; relative losses; the errors are the fixed objective's, after {study.count(25)} iterations.
 
 {table(["pair", "style layers, content layer", "strength", "content error", "style error"], rows)}
 
@@ -233,12 +233,14 @@ Content in conv1_1 to conv5_1, style in conv3_1 and conv5_1, beside content conv
 """
 
 
-def bounds(runs: Runs, place: Path) -> str:
+def bounds(runs: Runs, place: Path, study: Study) -> str:
     rows, lower, grown = [], [], []
     for pair in PAIRS:
         found = {name: of(runs, "bounds", pair, name) for name in ("bounds", "clamped")}
         for name, run in found.items():
-            at = [float(np.interp(k, run["curve"][:, 0], run["curve"][:, 1])) for k in (50, 100, 200, 300)]
+            at = [float(np.interp(k, run["curve"][:, 0], run["curve"][:, 1])) for k in (50, 100, 200)] + [
+                float(run["curve"][-1, 1])
+            ]
             rows += [[title(pair), name, *at, float(run["curve"][:, 1].min())]]
         curve = found["clamped"]["curve"][:, 1]
         lower += [bool(last(found["bounds"])[0] < curve[-1])]
@@ -248,10 +250,10 @@ def bounds(runs: Runs, place: Path) -> str:
     )
     return f"""## 6. Clamping inside L-BFGS against true bounds
 
-L-BFGS with step 1 whose image is clamped to [0, 1] after each step (optax), as the study did, beside jnst's bounded solver, 300 iterations on the same objective (mse).
+L-BFGS with step 1 whose image is clamped to [0, 1] after each step (optax), as the study did, beside jnst's bounded solver, {study.count(250)} iterations on the same objective (mse).
 Curves are of the iterates.
 
-{table(["pair", "solver", "at 50", "at 100", "at 200", "at 300", "lowest"], rows)}
+{table(["pair", "solver", "at 50", "at 100", "at 200", "at the end", "lowest"], rows)}
 
 ![curves](reproduction/bounds.png)
 
@@ -286,7 +288,7 @@ def write(study: Study, runs: Runs, folder: Path, about: str) -> None:
     place.mkdir(parents=True, exist_ok=True)
     parts = [
         forms(runs, place), starts(runs, place, study), gradients(runs, place, study), layers(runs, place, study),
-        partial_transfer(runs, place, study), bounds(runs, place), entries(runs, place),
+        partial_transfer(runs, place, study), bounds(runs, place, study), entries(runs, place),
     ]  # fmt: skip
     head = f"""# The claims of the 2017 study, put to the test
 
