@@ -191,6 +191,7 @@ class _Work:
         self.working = 0
 
     def run(self, jobs: Sequence[Job], config: Config, tell: Callable[[Plan], None]) -> Iterator[Result]:
+        """All results, bucket by bucket, the one that most tasks wait for first."""
         tasks, plan = self.plan(jobs, config)
         tell(plan)
         self.unused = deque(tasks)
@@ -249,19 +250,16 @@ class _Work:
         image, region = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32), jax.eval_shape(lambda: Region.of(1, *size))
         program = objective.style_target.lower(self.params, image, spec=spec, region=region).compile()
         found: Any = program.memory_analysis()
-        need = (
-            found.temp_size_in_bytes + found.output_size_in_bytes + sum(a.nbytes for a in jax.tree.leaves(self.params))
-        )
+        need = found.argument_size_in_bytes + found.temp_size_in_bytes + found.output_size_in_bytes
         if need > SHARE * self.memory:
-            given = (
-                f"a style of {size[1]}x{size[0]} pixels needs {need / 1e9:.1f} GB, there are {self.memory / 1e9:.1f}"
-            )
-            raise InputError(f"{given}; give a smaller --style-scale or --image-size")
+            given = f"{size[1]}x{size[0]} pixels needs {need / 1e9:.1f} GB, there are {self.memory / 1e9:.1f}"
+            raise InputError(f"a style of {given}; give a smaller --style-scale or --image-size")
 
     def _kind(self, job: Job, config: Config, scale: Scale) -> tuple[Any, ...]:
         """What but the canvas decides the bucket."""
         shortest = min(scale.height, scale.width, *_style_size(job, scale))
-        spec = replace(spec_of(config), style_sizes=objective.sizes(shortest, config.style_sizes))
+        spec = spec_of(config)
+        spec = replace(spec, style_sizes=objective.sizes(shortest, spec.style_sizes))
         return spec, config.layer_weights(), config.history_size, config.history_dtype
 
     def top_up(self) -> bool:

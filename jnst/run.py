@@ -51,7 +51,9 @@ class Laps:
 
 def output_of(options: Options) -> Path:
     """Where the picture goes: beside the content, named after both, where the user names no place."""
-    second = "again" if options.style == options.content else options.style.stem
+    second = options.style.stem
+    if options.style == options.content:  # one image: what of it is kept
+        second = "content" if config_of(options).wanted()[0] else "texture"
     return options.file.output or options.content.parent / f"{options.content.stem}_{second}.png"
 
 

@@ -227,7 +227,10 @@ def spec_of(config: Config, mesh: Mesh | None = None) -> Spec:
 def loss_weights(config: Config, target: objective.Targets, region: Region | None = None) -> LossWeights:
     """alpha, beta, w_l and tau of a config."""
     strength = DEFAULT_STRENGTH if config.strength is None else config.strength
-    raw = config.raw_weights() or objective.balance(target, jnp.float32(strength), spec=spec_of(config), region=region)
+    raw = config.raw_weights()
+    if raw is None and config.gradients == "normalized":
+        raw = 1 - strength, strength  # what they weigh has length 1, whatever the unit of the losses
+    raw = raw or objective.balance(target, jnp.float32(strength), spec=spec_of(config), region=region)
     return LossWeights(*(jnp.asarray(w, jnp.float32) for w in (*raw, config.layer_weights(), config.tv_weight)))
 
 

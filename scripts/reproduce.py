@@ -257,7 +257,7 @@ def runs() -> Iterator[Run]:
         for gradients in ("joint", "separate", "shared"):
             yield Run("gradients", pair, gradients, stylized, {"gradients": gradients, "iterations": 20})
         for gradients in ("shared", "normalized"):
-            settings = {"gradients": gradients, "optimizer": "adam", "iterations": 50}
+            settings = {"gradients": gradients, "optimizer": "adam", "loss": "relative", "iterations": 50}
             yield Run("gradients", pair, f"adam, {gradients}", stylized, settings)
         for name, layers in LAYERS.items():
             for strength in STRENGTHS:

@@ -161,7 +161,8 @@ def gradients(runs: Runs, place: Path, study: Study) -> str:
             "adam, shared", "adam, normalized"]  # fmt: skip
     return f"""## 3. Separate gradients change the result
 
-The first two columns: difference of the gradients at one image, over their length; then the fixed objective at the end of a run.
+The first two columns: difference of the gradients at one image, over their length; then the fixed objective at the end of a run (those of Adam
+with relative losses, whose weights have no unit).
 
 {table(head, rows)}
 

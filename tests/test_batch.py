@@ -79,9 +79,14 @@ def test_a_long_run_differs_by_no_more_than_rounding_does(vgg16: Weights):
 
 def test_each_image_has_its_own_weights_and_its_own_number_of_iterations(vgg16: Weights):
     light = dataclasses.replace(SMALL, strength=0.5, iterations=2)
-    jobs = [*jobs_of()[:1], dataclasses.replace(jobs_of(light)[0], name="light")]
+    kept = dataclasses.replace(SMALL, style_weight=0.0, style_sizes=2, iterations=1)  # content alone
+    jobs = [
+        *jobs_of()[:1],
+        *(dataclasses.replace(jobs_of(c)[0], name=n) for c, n in ((light, "light"), (kept, "kept"))),
+    ]
     found = {result.job.name: result for result in batch.stylize_many(jobs, vgg16, SMALL, batch_size=2)}
     assert found["light"].iterations == 2
+    np.testing.assert_allclose(np.asarray(found["kept"].image), jobs[2].content.load(), atol=1e-6)
     assert found[0, 0].iterations == 4
     single = stylize(jobs[1].content.load(), jobs[1].style.load(), light, vgg16)
     np.testing.assert_allclose(np.asarray(found["light"].image), single.image, atol=1e-4)

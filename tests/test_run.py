@@ -337,7 +337,7 @@ def test_presets_are_listed(capsys):
 def test_one_image_is_enough_for_a_texture_and_for_a_reconstruction(files, capsys):
     one = [str(files / "painting.png"), *FAST, "--init", "noise", "--quiet"]
     assert run.main([*one, "--content-weight", "0"]) == 0
-    assert (files / "painting_again.png").exists()
+    assert (files / "painting_texture.png").exists()
     assert run.main([*one, "--style-weight", "0", "-o", str(files / "seen.png")]) == 0
     assert run.main([*one, "-o", str(files / "both.png")]) == 2
     assert "CONTENT and STYLE are required" in capsys.readouterr().err

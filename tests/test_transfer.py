@@ -190,3 +190,10 @@ def test_a_stop_on_a_coarse_scale_gives_the_whole_size(vgg16: Weights):
     assert result.stop_reason == "stopped"
     assert result.history[-1].size == (44, 36)
     assert result.image.shape == (1, 72, 88, 3)
+
+
+def test_normalized_gradients_are_weighed_by_the_strength_itself():
+    """Adam's first step is as long for every unit of the loss."""
+    config = Config(gradients="normalized", optimizer="adam", strength=0.8, loss="mse")
+    weights = transfer.loss_weights(config, ())
+    assert (float(weights.content), float(weights.style)) == pytest.approx((0.2, 0.8))
