@@ -185,16 +185,20 @@ _lbfgs = optax.scale_by_lbfgs(memory_size=10)
 
 
 @jax.jit
-def _clamped_step(x: Any, gradient: Any, state: Any) -> tuple[Any, Any]:
-    """L-BFGS with step 1 and no line search; what leaves the box is clamped, and the memory does not know."""
-    direction, state = _lbfgs.update(gradient, state, x)
-    return jnp.clip(x - direction, 0, 1), state
+def _clamped_step(x: Any, meant: Any, gradient: Any, state: Any) -> tuple[Any, Any, Any]:
+    """L-BFGS with step 1 and no line search; what leaves the box is clamped, and the memory does not know.
+
+    So it is where a caller clamps between the steps of PyTorch's LBFGS: the memory keeps the steps that were meant.
+    `meant` is where these would have led; optax takes its memory from there.
+    """
+    direction, state = _lbfgs.update(gradient, state, meant)
+    return jnp.clip(x - direction, 0, 1), meant - direction, state
 
 
 def clamped(study: Study, run: Run, spec: Spec, target: Any, given: LossWeights) -> dict[str, Any]:
     """The way of the 2017 study, with optax's L-BFGS; the curve is of the iterates, not of the best one."""
     judge, rows = study.judge(run.pair), []
-    x = jnp.asarray(study.image(run.pair[0]))
+    x = meant = jnp.asarray(study.image(run.pair[0]))
     state, best, count = _lbfgs.init(x), (np.inf, x), study.count(run.settings["iterations"])
     for k in range(count + 1):
         losses, gradient = _value_and_grad(study.params, x, target, given, spec=spec)
@@ -202,7 +206,7 @@ def clamped(study: Study, run: Run, spec: Spec, target: Any, given: LossWeights)
             best = float(losses.total[0]), x
         if k % max(EVERY, count // 20) == 0 or k == count:
             rows.append([k + 1, *judge(x)])
-        x, state = _clamped_step(x, gradient, state)
+        x, meant, state = _clamped_step(x, meant, gradient, state)
     found = {"image": np.asarray(best[1]), "curve": np.array(rows), "iterations": count, "evaluations": count + 1}
     return {**found, "stop_reason": "max_iterations"}
 
@@ -249,7 +253,8 @@ def runs() -> Iterator[Run]:
     for pair in PAIRS:
         for optimizer in ("lbfgsb", "jaxopt", "clamped"):
             for form in ("mse", "sum", "sum, rescaled"):
-                settings = {"optimizer": optimizer, "form": form, "iterations": 30}
+                settings: dict[str, Any] = {"optimizer": optimizer, "form": form, "iterations": 30}
+                settings |= {"memory": "meant"} if optimizer == "clamped" else {}
                 yield Run("forms", pair, f"{optimizer}, {form}", own_unit, settings)
         for init in ("content", "noise", "style"):
             yield Run("starts", pair, init, stylized, {"init": init, "iterations": 50})
@@ -265,7 +270,7 @@ def runs() -> Iterator[Run]:
                 yield Run("layers", pair, f"{name}, {strength}", stylized, settings)
         for name in ("all, conv4_2", "high, conv4_2"):
             yield Run("layers", pair, f"mse, {name}", stylized, {**LAYERS[name], "iterations": 25})
-        yield Run("bounds", pair, "clamped", clamped_mse, {"iterations": 250})
+        yield Run("bounds", pair, "clamped", clamped_mse, {"iterations": 250, "memory": "meant"})
         yield Run("bounds", pair, "bounds", stylized, {"iterations": 250})
     partial_settings = {**settings_of("nikulin2016-partial"), "gradients": "shared", "iterations": 50}
     for pair in (*PAIRS, SEASON, LIGHT):

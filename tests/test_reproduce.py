@@ -49,10 +49,10 @@ def test_what_is_done_is_not_done_again_but_what_has_changed_is(reproduce, study
 
 def test_the_clamped_solver_stays_in_the_box_and_finds_a_minimum_inside(reproduce):
     goal = jnp.linspace(-0.5, 1.5, 12).reshape(1, 2, 2, 3)
-    x = jnp.full(goal.shape, 0.5)
+    x = meant = jnp.full(goal.shape, 0.5)
     state = reproduce._lbfgs.init(x)
-    for _ in range(30):
-        x, state = reproduce._clamped_step(x, x - goal, state)
+    for _ in range(60):
+        x, meant, state = reproduce._clamped_step(x, meant, x - goal, state)
         assert 0 <= x.min() <= x.max() <= 1
     np.testing.assert_allclose(x, jnp.clip(goal, 0, 1), atol=1e-2)
 
