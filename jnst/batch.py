@@ -250,7 +250,8 @@ class _Work:
         image, region = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32), jax.eval_shape(lambda: Region.of(1, *size))
         program = objective.style_target.lower(self.params, image, spec=spec, region=region).compile()
         found: Any = program.memory_analysis()
-        need = found.argument_size_in_bytes + found.temp_size_in_bytes + found.output_size_in_bytes
+        whole = sum(a.nbytes for a in jax.tree.leaves(self.params))
+        need = whole + found.temp_size_in_bytes + found.output_size_in_bytes
         if need > SHARE * self.memory:
             given = f"{size[1]}x{size[0]} pixels needs {need / 1e9:.1f} GB, there are {self.memory / 1e9:.1f}"
             raise InputError(f"a style of {given}; give a smaller --style-scale or --image-size")

@@ -11,6 +11,7 @@ compared. The document and all its numbers are made from these files by `reprodu
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import sys
 import time
@@ -287,15 +288,19 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="longer side in pixels")
     parser.add_argument("--effort", type=float, default=1, help="times the quick version's iterations")
     parser.add_argument("--weights", type=Path, help="a weight file")
-    parser.add_argument(
-        "--only", nargs="+", help="these claims only: forms starts gradients layers bounds partial entries"
-    )
+    parser.add_argument("--only", nargs="+", choices=CLAIMS, help="these claims only")
     parser.add_argument("--document", type=Path, help="folder in which to write reproduction.md and its figures")
     options = parser.parse_args()
+    if options.document and options.only:
+        parser.exit(2, "reproduce: --document needs all claims; leave --only out\n")
+    if options.document and importlib.util.find_spec("matplotlib") is None:
+        parser.exit(2, 'reproduce: --document draws with matplotlib: pip install -e ".[study]"\n')
+    if options.size < 64 or options.effort <= 0:
+        given = f"{options.size}, {options.effort:g}"
+        parser.exit(2, f"reproduce: --size must be at least 64, --effort above 0, got {given}\n")
     try:
-        network = weights.find(
-            path=str(options.weights) if options.weights else None, notify=partial(print, file=sys.stderr)
-        )
+        path = str(options.weights) if options.weights else None
+        network = weights.find(path=path, notify=partial(print, file=sys.stderr))
     except InputError as error:
         parser.exit(2, f"reproduce: {error}\n")
     compilation.keep_compiled()
@@ -304,19 +309,14 @@ def main() -> None:
     began = time.perf_counter()
     for k, run in enumerate(wanted, 1):
         if not study.done(run):
-            print(
-                f"{k} of {len(wanted)}  {run.key}  ({(time.perf_counter() - began) / 60:.1f} min)",
-                file=sys.stderr,
-                flush=True,
-            )
+            minutes = (time.perf_counter() - began) / 60
+            print(f"{k} of {len(wanted)}  {run.key}  ({minutes:.1f} min)", file=sys.stderr, flush=True)
             study.keep(run, run.paint(study, run))
     if options.document:
         from reproduce_report import write
 
         device = jax.devices()[0]
         packages = ("jax", "jaxlib", "jaxopt", "optax", "numpy")
-        if len(wanted) < len(list(runs())):
-            parser.exit(2, "reproduce: --document needs all claims; leave --only out\n")
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
         about = f"{network.architecture}, {device.platform}, Python {sys.version.split()[0]}, {versions}"
         write(study, {run.key: dict(np.load(study.path(run))) for run in wanted}, options.document, about)

@@ -23,8 +23,8 @@ def drawn(kind):
         for x, y, angle in zip(*rng.uniform(0, SIDE, (2, 4000)), rng.normal(0.5, 0.3, 4000), strict=True):
             draw.line([(x, y), (x + 10 * np.cos(angle), y + 10 * np.sin(angle))], fill=tint(), width=2)
     elif kind == "flat shapes":
-        for x, y in rng.uniform(0, SIDE, (40, 2)):
-            draw.polygon([(x + dx, y + dy) for dx, dy in rng.normal(0, SIDE / 5, (4, 2))], fill=tint())
+        for x, y in rng.uniform(0, SIDE, (8, 2)):
+            draw.polygon([(x + dx, y + dy) for dx, dy in rng.normal(0, SIDE / 3, (4, 2))], fill=tint())
     array = np.asarray(image, np.float32) / 255
     if kind == "noise":
         array = rng.uniform(0, 1, array.shape).astype(np.float32)

@@ -78,11 +78,17 @@ def test_the_two_forms_have_one_minimum_in_their_own_units(reproduce, study):
     assert Config(**{**mse, "iterations": 1}).wanted() == (True, True)
 
 
-def test_no_weights_is_told_in_one_line(reproduce, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(
-        sys, "argv", [str(SCRIPTS / "reproduce.py"), str(tmp_path), "--weights", str(tmp_path / "no.h5")]
-    )
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "no.h5"], "no.h5: no such weight file; give an existing one"),
+        (["--size", "32"], "--size must be at least 64, --effort above 0, got 32, 1"),
+        (["--document", "docs", "--only", "forms"], "--document needs all claims; leave --only out"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(reproduce, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr(sys, "argv", [str(SCRIPTS / "reproduce.py"), str(tmp_path), *arguments])
     with pytest.raises(SystemExit) as stop:
         reproduce.main()
     assert stop.value.code == 2
-    assert "no such weight file; give an existing one" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"reproduce: {message}\n"

@@ -183,7 +183,7 @@ def test_bundled_vgg16_is_torchvisions(vgg16: Weights):
     assert vgg16.input == "torch-rgb"
     np.testing.assert_allclose(vgg16.params["input"]["mean"], [0.485, 0.456, 0.406])
     assert "BSD" in vgg16.license
-    assert set(vgg16.record()) == {"architecture", "input", "sha256", "file", "source", "license"}
+    assert set(vgg16.record()) == {"architecture", "input", "sha256", "file", "source", "license", "normalized"}
 
 
 def test_caffes_first_kernel_is_turned_to_rgb(tmp_path):
