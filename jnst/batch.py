@@ -19,7 +19,7 @@ from jaxtyping import Array
 from jnst import minimize, objective
 from jnst.architecture import MIN_SIDE
 from jnst.buckets import Size, canvases
-from jnst.config import AUTO, Config
+from jnst.config import Config, check_for_batch
 from jnst.errors import InputError
 from jnst.memory import resident
 from jnst.objective import Spec
@@ -151,24 +151,9 @@ def stylize_many(
     """
     normalized = isinstance(params, Weights) and bool(params.normalized)
     for own in {job.config or config or Config() for job in jobs}:
-        check_config(own, normalized=normalized)
+        check_for_batch(own, normalized=normalized)
     params = params.params if isinstance(params, Weights) else params
     return _Work(params, mesh, batch_size, memory).run(jobs, config or Config(), tell)
-
-
-def check_config(config: Config, *, normalized: bool) -> None:
-    """Raises InputError for what is for single pictures; `normalized`: whether the network is so already."""
-    if config.optimizer != "lbfgsb":
-        raise InputError(f"--optimizer {config.optimizer} paints single pictures only; a batch needs lbfgsb")
-    if spec_of(config).tile:
-        raise InputError(f"--tile {config.tile} is for single pictures; give 0 or auto for a batch")
-    if config.init not in ("content", "style", "noise"):
-        raise InputError(f"--init {config.init} is for single pictures; a batch needs content, style or noise")
-    for name, layers in (("content", config.content_layers), ("style", config.style_layers)):
-        if layers == AUTO:
-            raise InputError(f"--{name}-layers auto is for single pictures; a batch needs their names")
-    if config.normalize_filters and not normalized:
-        raise InputError("--normalize-filters is for single pictures; a batch needs --normalize-with FOLDER too")
 
 
 class _Work:

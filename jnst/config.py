@@ -165,6 +165,21 @@ class Config(LayerOptions, BalanceOptions, SolverOptions):
         return tuple(weight / sum(given) for weight in given)
 
 
+def check_for_batch(config: Config, *, normalized: bool) -> None:
+    """Raises InputError for what is for single pictures; `normalized`: whether the network is so already."""
+    if config.optimizer != "lbfgsb":
+        raise InputError(f"--optimizer {config.optimizer} paints single pictures only; a batch needs lbfgsb")
+    if config.tile not in ("auto", 0):
+        raise InputError(f"--tile {config.tile} is for single pictures; give 0 or auto for a batch")
+    if config.init not in ("content", "style", "noise"):
+        raise InputError(f"--init {config.init} is for single pictures; a batch needs content, style or noise")
+    for name, layers in (("content", config.content_layers), ("style", config.style_layers)):
+        if layers == AUTO:
+            raise InputError(f"--{name}-layers auto is for single pictures; a batch needs their names")
+    if config.normalize_filters and not normalized:
+        raise InputError("--normalize-filters is for single pictures; a batch needs --normalize-with FOLDER too")
+
+
 def _split(layers: tuple[str, ...]) -> tuple[str, ...]:
     """Commas separate as blanks do, as users of other tools write them."""
     return tuple(name for item in layers for name in re.split(r"[,\s]+", item) if name)

@@ -15,6 +15,7 @@ import numpy as np
 
 from jnst import image, memory
 from jnst.architecture import MIN_SIDE
+from jnst.config import check_for_batch
 from jnst.errors import InputError
 from jnst.jobs import Entry, Manifest, check_outputs, entries_of
 from jnst.options import NOT_GIVEN, Options, check_normalize, check_sizes
@@ -74,6 +75,8 @@ def run(options: Options, weights_of: Any) -> int:
     """
     out = check(options)
     entries = entries_of(options, out)
+    for config in {entry.config for entry in entries}:
+        check_for_batch(config, normalized=options.weight.normalize_with is not None)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -151,10 +151,16 @@ def test_combinations_that_cannot_be_are_refused(folders, capsys):
         ((folders / "photos", photo, "-o", out, "--devices", 2), "--devices is for single pictures"),
         ((folders / "photos", photo, "-o", out, "--max-memory", "ten"), "--max-memory must be a size like 6GB"),
         ((folders / "photos", photo, "-o", out, "--optimizer", "adam"), "--optimizer adam paints single pictures only"),
+        (
+            (folders / "photos", photo, "-o", out, "--style-layers", "auto"),
+            "--style-layers auto is for single pictures",
+        ),
+        ((folders / "photos", photo, "-o", out, "--preset", "gatys2016"), "a batch needs --normalize-with FOLDER too"),
         ((folders / "photos", photo, "-o", out, "--processes", 2, "--process", 2), "--process 2 of --processes 2"),
     ):
         assert run.main([*map(str, arguments), "--quiet", "--backbone", "vgg16"]) == 2
         assert message in capsys.readouterr().err
+        assert not out.exists()
 
 
 def test_pictures_of_no_batch_are_not_replaced(folders, capsys):
