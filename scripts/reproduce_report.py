@@ -99,6 +99,8 @@ def forms(runs: Runs, place: Path) -> str:
         rest += [max(abs(ends[f"{o}, mse"] / ends[f"{o}, sum, rescaled"] - 1) for o in ("lbfgsb", "jaxopt", "clamped"))]
     curves(place / "forms.png", [(title(p), {n: of(runs, "forms", p, n) for n in names if "rescaled" not in n})
                                  for p in PAIRS])  # fmt: skip
+    shown = [name for name in names if "rescaled" not in name]
+    pictures(place / "forms.jpg", [[(n, of(runs, "forms", p, n)["image"]) for n in shown] for p in PAIRS])
     own = [abs(float(last(of(runs, "forms", p, "lbfgsb, mse"))[0] / last(of(runs, "forms", p, "lbfgsb, sum"))[0]) - 1)
            for p in PAIRS]  # fmt: skip
     return f"""## 1. mse converges faster than sum
@@ -109,12 +111,13 @@ Alpha is 1 and beta such that both forms have the same minimum; they differ by a
 {table(["pair", "solver, form", "fixed objective at the end", "evaluations to 1.05 times the best"], rows)}
 
 ![curves](reproduction/forms.png)
+![pictures](reproduction/forms.jpg)
 
 {verdict(raw, "with a solver whose steps depend on the unit of the loss (jaxopt's or the clamped one), mse ends lower by 2 % or more.")}
 With jnst's solver, which has no unit, the two ends differ by at most {max(own):.1%}. Rescaled to the same first step, at most {max(rest):.1%} of difference is left
 between the forms with any of the three solvers: the scale is the whole effect.
 
-Seen (quick version): jaxopt's LBFGSB hardly moves on `sum`, whose gradient is some fifty thousand times longer, for two pairs of three; optax's L-BFGS shortens its first step by
+Seen (quick version): jaxopt's LBFGSB hardly moves on `sum`, whose gradient is some fifty thousand times longer, for two pairs of three, and throws single pixels about; optax's L-BFGS shortens its first step by
 the gradient's length and does not care. jnst's solver reaches the
 ends of both (mse) in 0.18 to 0.87 of their evaluations.
 """
@@ -166,6 +169,8 @@ def gradients(runs: Runs, place: Path, study: Study) -> str:
         lower += [float(last(ends["adam, normalized"])[0]) < float(last(ends["adam, shared"])[0])]
         panels += [[(name, run["image"]) for name, run in ends.items()]]
     pictures(place / "gradients.jpg", panels)
+    names = ("joint", "separate", "shared", "adam, shared", "adam, normalized")
+    curves(place / "gradients.png", [(title(p), {n: of(runs, "gradients", p, n) for n in names}) for p in PAIRS])
     head = ["pair", "separate - joint, relative", "shared - joint, relative", "joint", "separate", "shared",
             "adam, shared", "adam, normalized"]  # fmt: skip
     return f"""## 3. Separate gradients change the result
@@ -175,6 +180,7 @@ with relative losses, whose weights have no unit).
 
 {table(head, rows)}
 
+![curves](reproduction/gradients.png)
 ![pictures](reproduction/gradients.jpg)
 
 {verdict([not e for e in equal], "the gradients differ by more than 0.1 %. They are the same up to rounding, since the pull-back is linear;")}
@@ -207,6 +213,8 @@ def layers(runs: Runs, place: Path, study: Study) -> str:
         )
         for p in PAIRS
     ]
+    shown = [f"{name}, {r}" for name in LAYERS for r in (STRENGTHS[0], STRENGTHS[-1])]
+    curves(place / "layers.png", [(title(p), {n: of(runs, "layers", p, n) for n in shown}) for p in PAIRS])
     half = [[cells[k : k + 4] for k in range(0, 12, 4)] for cells in panels]
     pictures(place / "layers.jpg", [row for cells in half[:2] for row in cells])
     return f"""## 4. Layers are a better knob than the weight
@@ -215,7 +223,8 @@ def layers(runs: Runs, place: Path, study: Study) -> str:
 
 {table(["pair", "style layers, content layer", "strength", "content error", "style error"], rows)}
 
-![pictures](reproduction/layers.jpg)
+![curves](reproduction/layers.png)
+![pictures of the first two pairs](reproduction/layers.jpg)
 
 {verdict(wider, "the layer sets spread content and style errors further than the strengths 0.5 to 0.93 do (median of the products of both ranges).")}
 With the study's mse losses and equal weights the lower layers hardly count, because the squared errors of a layer grow with its activations: the pictures of
@@ -237,12 +246,15 @@ def partial_transfer(runs: Runs, place: Path, study: Study) -> str:
         kept += [bool(np.abs(part["image"] - content).mean() < np.abs(full["image"] - content).mean())]
         panels += [[("content", content), ("style", style), ("full", full["image"]), ("partial", part["image"])]]
     pictures(place / "partial.jpg", panels)
+    both = {p: {n: of(runs, "partial", p, n) for n in ("full", "partial")} for p in (*PAIRS, SEASON, LIGHT)}
+    curves(place / "partial.png", [(title(pair), lines) for pair, lines in both.items()])
     return f"""## 5. Partial transfer (Nikulin and Novak)
 
 Content in conv1_1 to conv5_1, style in conv3_1 and conv5_1, beside content conv4_2 and style conv1_1 to conv5_1. {title(SEASON)} is the season, {title(LIGHT)} the light.
 
 {table(["pair", "transfer", "total", "content", "style"], rows)}
 
+![curves](reproduction/partial.png)
 ![pictures](reproduction/partial.jpg)
 
 {verdict(kept, "the partial transfer stays nearer to the photograph, pixel by pixel.")}
@@ -268,6 +280,9 @@ def bounds(runs: Runs, place: Path, study: Study) -> str:
     curves(
         place / "bounds.png", [(title(p), {n: of(runs, "bounds", p, n) for n in ("bounds", "clamped")}) for p in PAIRS]
     )
+    pictures(
+        place / "bounds.jpg", [[(n, of(runs, "bounds", p, n)["image"]) for p in PAIRS for n in ("bounds", "clamped")]]
+    )
     return f"""## 6. Clamping inside L-BFGS against true bounds
 
 L-BFGS with step 1 whose image is clamped to [0, 1] after each step while its memory keeps the steps that were meant (optax's L-BFGS, used as the study used PyTorch's), beside jnst's bounded solver, {study.count(250)} iterations on the same objective (mse).
@@ -276,6 +291,7 @@ Curves are of the iterates.
 {table(["pair", "solver", "at 50", "at 100", "at 200", "at the end", "lowest"], rows)}
 
 ![curves](reproduction/bounds.png)
+![pictures](reproduction/bounds.jpg)
 
 {verdict(lower, "with true bounds the end is lower than with clamping.")}
 {verdict(grown, "the clamped run blows up, or ends at least 5 % above its own lowest value.")}
