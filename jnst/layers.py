@@ -17,7 +17,7 @@ from jnst.vgg import Params, features
 
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 FLAT = 0.1  # evenness at conv1_1 below which a painting is made of large flat shapes
-DETAILED = 0.68  # detail at conv3_1 above which a photograph is very detailed
+DETAILED = 0.69  # detail at conv3_1 above which a photograph is very detailed
 NOISE_SIDE = 128  # pixels of the noise that stands for full detail
 
 
