@@ -15,7 +15,9 @@ from conftest import IMAGES, KERAS_VGG19
 from PIL import Image
 
 from jnst import image, run
+from jnst import options as options_module
 from jnst.errors import InputError
+from jnst.normalize import mean_activations
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 # shallow layers and one size: the compile is shared with every test of this file
@@ -364,6 +366,10 @@ def test_the_network_is_normalized_by_a_folder(files, capsys):
     assert jnst(files, *options, "--normalize-filters", "--normalize-with", files / "set", "--trace", trace) == 0
     header = json.loads(trace.read_text().splitlines()[0])
     assert header["weights"]["normalized"] == str(files / "set")
+    given = ["--normalize-filters", "--normalize-with", str(files / "set"), "--backbone", "vgg16", "--image-size", "48"]
+    found = run.find_weights(options_module.parse(["a.png", "b.png", *given]))
+    means = mean_activations(found.params, [image.load(files / "photo.png", image_size=48)])["conv2_1"]
+    assert set(np.unique(np.round(means, 2))) <= {0, 1}  # 0: silent there
     assert jnst(files, *options, "--normalize-with", files / "set") == 2
     assert "--normalize-with needs --normalize-filters" in capsys.readouterr().err
     assert jnst(files, *options, "--normalize-filters", "--normalize-with", files / "nothing") == 2

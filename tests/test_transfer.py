@@ -8,6 +8,7 @@ from conftest import picture
 
 import jnst
 from jnst import Config, InputError, objective, transfer
+from jnst.normalize import mean_activations, normalize_filters
 from jnst.weights import Weights
 
 # shallow layers, so that a compile is short; the same shape and layers throughout, so that there is one
@@ -197,3 +198,13 @@ def test_normalized_gradients_are_weighed_by_the_strength_itself():
     config = Config(gradients="normalized", optimizer="adam", strength=0.8, loss="mse")
     weights = transfer.loss_weights(config, ())
     assert (float(weights.content), float(weights.style)) == pytest.approx((0.2, 0.8))
+
+
+def test_filters_are_normalized_by_the_two_images(vgg16: Weights):
+    start = dataclasses.replace(SMALL, iterations=0)
+    found = stylize(vgg16, dataclasses.replace(start, normalize_filters=True)).loss
+    params = normalize_filters(vgg16.params, mean_activations(vgg16.params, (CONTENT, STYLE)))
+    assert found == pytest.approx(jnst.stylize(CONTENT, STYLE, start, params).loss, rel=1e-5)
+    assert found != pytest.approx(stylize(vgg16, start).loss, rel=1e-2)
+    by_others = dataclasses.replace(vgg16, normalized="a folder")  # is taken as it is
+    assert stylize(by_others, dataclasses.replace(start, normalize_filters=True)).loss == stylize(vgg16, start).loss
