@@ -243,11 +243,17 @@ def evaluate(
 
 
 def separate_gradients(
-    params: Params, x: Float[Array, "n h w 3"], target: Targets, weights: LossWeights, *, spec: Spec
+    params: Params,
+    x: Float[Array, "n h w 3"],
+    target: Targets,
+    weights: LossWeights,
+    *,
+    spec: Spec,
+    region: Region | None = None,
 ) -> tuple[Losses, Float[Array, "n h w 3"], Float[Array, "n h w 3"]]:
     """The losses of x and the image-space gradients of L_c and of L_s, unweighted: for balancing and diagnostics."""
     pull_backs = lambda pull_back, content, style: (pull_back(content), pull_back(style))  # noqa: E731
-    result, (content, style) = _gradients(params, x, target, weights, pull_backs, spec, None)
+    result, (content, style) = _gradients(params, x, target, weights, pull_backs, spec, region)
     return result, content, style
 
 
@@ -287,8 +293,7 @@ def value_and_grad(
         return pull_back(both)
 
     if spec.gradients == "normalized":
-        both = lambda pull_back, content, style: (pull_back(content), pull_back(style))  # noqa: E731
-        result, (content, style) = _gradients(params, x, target, weights, both, spec, region)
+        result, content, style = separate_gradients(params, x, target, weights, spec=spec, region=region)
         gradient = _times(weights.content, _unit(content)) + _times(weights.style, _unit(style))
     else:
         combined = separate if spec.gradients == "separate" else shared
