@@ -1,14 +1,15 @@
-"""Files <-> float32 arrays (1, h, w, 3), RGB (sRGB), [0, 1]. The only module that imports Pillow.
+"""Files and objects <-> float32 arrays (1, h, w, 3), RGB (sRGB), [0, 1]. The only module that imports Pillow.
 
 Sizes are (width, height) in pixels, as Pillow and users give them. Resampling is done in float, one channel at a time,
 so that nothing passes through 8 bits on its way.
 """
 
+import contextlib
 import io
 import os
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from jnst.architecture import MIN_SIDE
 from jnst.errors import InputError
+from jnst.paths import AnyPath, is_object, one_line, path_of, reaching, read_object, write_object
 
 NumpyImage = Float[np.ndarray, "1 h w 3"]
 _SAVE_OPTIONS = {
@@ -31,7 +33,7 @@ _SOFTWARE, _DESCRIPTION, _ORIENTATION = 0x0131, 0x010E, 0x0112  # EXIF tags
 UNFINISHED = ".jnst-"  # begins the name of a file that is being written
 
 
-def load(path: str | Path, *, image_size: int = 0, size: tuple[int, int] | None = None) -> NumpyImage:
+def load(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | None = None) -> NumpyImage:
     """Reads an image file.
 
     Whatever Pillow reads; EXIF orientation applied; an embedded colour profile converted to sRGB; greyscale, palette,
@@ -45,27 +47,25 @@ def load(path: str | Path, *, image_size: int = 0, size: tuple[int, int] | None 
     Raises:
         InputError: no such file, not an image, a damaged or too large one, or a side under 32 pixels.
     """
-    path = Path(path)
+    path = path_of(path)
     check_there(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's hints on large or odd files; real trouble raises
-            with Image.open(path) as file:
-                pixels = _to_float(ImageOps.exif_transpose(file))
+        with _opened(path) as file:
+            pixels = _to_float(ImageOps.exif_transpose(file))
     except UnidentifiedImageError:
         raise InputError(f"{path} is not an image that can be read; give a PNG, JPEG, WebP or TIFF file") from None
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise InputError(f"{path} has over {limit} million pixels; reduce it to fewer first") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise on damaged files
-        raise InputError(f"{path} cannot be read ({_one_line(error)}); give a whole image file") from None
+        raise InputError(f"{path} cannot be read ({one_line(error)}); give a whole image file") from None
     width, height = pixels.shape[2], pixels.shape[1]
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
     return resize(pixels, size or fit((width, height), image_size))
 
 
-def size_of(path: Path) -> tuple[int, int]:
+def size_of(path: AnyPath) -> tuple[int, int]:
     """(width, height) as `load` would find them, from the file's head.
 
     Raises:
@@ -73,21 +73,32 @@ def size_of(path: Path) -> tuple[int, int]:
     """
     check_there(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as file:
-                turned = file.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-                return (file.height, file.width) if turned else file.size
+        with _opened(path) as file:
+            turned = file.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            return (file.height, file.width) if turned else file.size
+    except InputError:
+        raise
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         raise InputError(f"{path} is not an image that can be read; give a PNG, JPEG, WebP or TIFF file") from None
 
 
-def check_there(path: Path) -> None:
+@contextlib.contextmanager
+def _opened(path: AnyPath) -> Iterator[Image.Image]:
+    """The image in a file, for reading."""
+    source = io.BytesIO(read_object(path)) if is_object(path) else path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's hints on large or odd files; real trouble raises
+        with Image.open(source) as file:
+            yield file
+
+
+def check_there(path: AnyPath) -> None:
     """Raises InputError where no file is."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file; give the path of an image")
-    if path.is_dir():
-        raise InputError(f"{path} is a directory; give the path of an image file")
+    with reaching(path):
+        if not path.exists():
+            raise InputError(f"{path}: no such file; give the path of an image")
+        if path.is_dir():
+            raise InputError(f"{path} is a directory; give the path of an image file")
 
 
 def fit(size: tuple[int, int], image_size: int) -> tuple[int, int]:
@@ -106,7 +117,7 @@ def resize(image: NumpyImage, size: tuple[int, int]) -> Float[np.ndarray, "1 h2 
     return np.clip(np.stack(resampled, -1)[None], 0, 1).astype(np.float32)
 
 
-def save(image: NumpyImage, path: str | Path, *, description: str = "") -> None:
+def save(image: NumpyImage, path: str | AnyPath, *, description: str = "") -> None:
     """Writes an image, rounded to 8 bits, in the format of the extension: the whole file or nothing.
 
     Args:
@@ -117,13 +128,16 @@ def save(image: NumpyImage, path: str | Path, *, description: str = "") -> None:
     Raises:
         InputError: an unknown extension, or a place that cannot be written.
     """
-    path = Path(path)
-    check_writable(path)
+    path = path_of(path)
     picture = Image.fromarray(np.round(np.clip(image[0], 0, 1) * 255).astype(np.uint8))
     exif = Image.Exif()
     exif[_SOFTWARE] = "jnst"
     if description:
         exif[_DESCRIPTION] = description
+    if is_object(path):
+        _save_object(picture, path, exif)
+        return
+    check_writable(path)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix, delete=False) as file:
         try:
             picture.save(file, exif=exif, **_SAVE_OPTIONS[path.suffix.lower()])
@@ -135,11 +149,19 @@ def save(image: NumpyImage, path: str | Path, *, description: str = "") -> None:
         except BaseException as error:
             Path(file.name).unlink(missing_ok=True)
             if isinstance(error, OSError):
-                raise InputError(f"{path} cannot be written ({_one_line(error)}); choose another place") from None
+                raise InputError(f"{path} cannot be written ({one_line(error)}); choose another place") from None
             raise
 
 
-def sheet(cells: Sequence[Sequence[Path | None]], side: int) -> NumpyImage:
+def _save_object(picture: Image.Image, path: AnyPath, exif: Image.Exif) -> None:
+    """An object is there when all of it is."""
+    check_format(path)
+    whole = io.BytesIO()
+    picture.save(whole, exif=exif, **_SAVE_OPTIONS[path.suffix.lower()])
+    write_object(path, whole.getvalue())
+
+
+def sheet(cells: Sequence[Sequence[AnyPath | None]], side: int) -> NumpyImage:
     """Pictures in rows and columns on white, each with its longer side at most `side` pixels.
 
     None leaves a gap, and so does a file that is no picture.
@@ -152,9 +174,9 @@ def sheet(cells: Sequence[Sequence[Path | None]], side: int) -> NumpyImage:
             if path is None:
                 continue
             try:
-                with Image.open(path) as file:
+                with _opened(path) as file:
                     small = _to_srgb(ImageOps.exif_transpose(file))
-            except (OSError, SyntaxError, ValueError):
+            except (OSError, SyntaxError, ValueError):  # InputError is a ValueError
                 continue
             small.thumbnail((side, side), Image.Resampling.LANCZOS)
             x, y = (gap + n * (side + gap) for n in (column, row))
@@ -162,35 +184,42 @@ def sheet(cells: Sequence[Sequence[Path | None]], side: int) -> NumpyImage:
     return np.asarray(canvas, np.float32)[None] / 255
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: AnyPath) -> None:
     """Raises InputError where `save` to this path would fail: extension, folder, permission."""
-    if path.suffix.lower() not in _SAVE_OPTIONS:
-        known = ", ".join(_SAVE_OPTIONS)
-        raise InputError(f"{path} has the extension {path.suffix!r}; an image can be written as {known}")
-    if path.is_dir():
-        raise InputError(f"{path} is a directory; give the path of the image to write")
+    check_format(path)
+    with reaching(path):
+        if path.is_dir():
+            raise InputError(f"{path} is a directory; give the path of the image to write")
     check_folder(path)
 
 
-def check_folder(path: Path) -> None:
+def check_format(path: AnyPath) -> None:
+    """Raises InputError where the extension is that of no format."""
+    if path.suffix.lower() not in _SAVE_OPTIONS:
+        known = ", ".join(_SAVE_OPTIONS)
+        raise InputError(f"{path} has the extension {path.suffix!r}; an image can be written as {known}")
+
+
+def check_folder(path: AnyPath) -> None:
     """Raises InputError where a file cannot be made beside `path`."""
+    if is_object(path):
+        probe = path.parent / f"{UNFINISHED}probe"
+        write_object(probe, b"")
+        with contextlib.suppress(Exception):  # one may write and not delete
+            probe.unlink()
+        return
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({_one_line(error)}); choose another folder") from None
+        raise InputError(f"{path} cannot be written ({one_line(error)}); choose another folder") from None
 
 
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _one_line(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 def _to_float(file: Image.Image) -> NumpyImage:

@@ -1,31 +1,31 @@
-"""From folders or a list to entries: which pictures are painted in which manner, where they go, and which are done."""
+"""From folders or a list to entries: which pictures are painted in which manner, and where they go."""
 
-import contextlib
 import csv
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from jnst import image
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.options import Options, RowOptions, check_sizes, config_of, parse_into, with_preset
+from jnst.paths import AnyPath, is_folder, join, names_in, one_line, reaching, resolved
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 PLACES = ("content", "style", "output")
+REQUESTS = 16  # files that are looked at together: object stores take long to answer, and take many questions
 
 
 @dataclass(frozen=True)
 class Entry:
     """One picture to paint, as files."""
 
-    content: Path
-    style: Path
-    output: Path
+    content: AnyPath
+    style: AnyPath
+    output: AnyPath
     image_size: int
     style_scale: float
     config: Config
@@ -36,7 +36,7 @@ class Entry:
         return json.loads(json.dumps(record))
 
 
-def entries_of(options: Options, out: Path) -> list[Entry]:
+def entries_of(options: Options, out: AnyPath) -> list[Entry]:
     """All that the command line asks for.
 
     Raises:
@@ -44,7 +44,7 @@ def entries_of(options: Options, out: Path) -> list[Entry]:
     """
     path = options.batch.jobs
     found = list(_product(options, out) if path is None else _listed(path, options, out))
-    seen: dict[Path, Entry] = {}
+    seen: dict[AnyPath, Entry] = {}
     for entry in found:
         other = seen.setdefault(entry.output, entry)
         if other is not entry:
@@ -53,7 +53,7 @@ def entries_of(options: Options, out: Path) -> list[Entry]:
     return found
 
 
-def _product(options: Options, out: Path) -> Iterator[Entry]:
+def _product(options: Options, out: AnyPath) -> Iterator[Entry]:
     config, size, scale = config_of(options), options.file.image_size, options.file.style_scale
     styles = list(pictures(options.style))
     for content in pictures(options.content):
@@ -61,28 +61,26 @@ def _product(options: Options, out: Path) -> Iterator[Entry]:
             yield Entry(content, style, out / f"{content.stem}_{style.stem}.png", size, scale, config)
 
 
-def pictures(place: Path) -> list[Path]:
+def pictures(place: AnyPath) -> list[AnyPath]:
     """The picture files of a folder, by name; a file stands for itself.
 
     Raises:
         InputError: no such place, or no picture in it.
     """
-    if not place.is_dir():
+    if not is_folder(place):
         image.check_there(place)
         return [place]
-    found = sorted(path for path in place.iterdir() if path.suffix.lower() in PICTURES and not _hidden(path))
+    paths = (place / name for name in sorted(names_in(place)) if not name.startswith("."))
+    found = [path for path in paths if path.suffix.lower() in PICTURES]
     if not found:
         raise InputError(f"{place} holds no picture; it needs files that end in {', '.join(PICTURES)}")
     return found
 
 
-def _hidden(path: Path) -> bool:
-    return path.name.startswith(".")
-
-
-def _listed(path: Path, options: Options, out: Path) -> Iterator[Entry]:
+def _listed(path: AnyPath, options: Options, out: AnyPath) -> Iterator[Entry]:
     known = {*PLACES, *(f.name for f in fields(Config)), "image_size", "style_scale", "preset"}
     parse = _row_parser(options)
+    found: list[tuple[str, Entry]] = []
     for number, row in _rows(path):
         row = {key.strip().replace("-", "_"): value for key, value in row.items() if value not in ("", None)}
         where = f"{path}, row {number}"
@@ -92,28 +90,46 @@ def _listed(path: Path, options: Options, out: Path) -> Iterator[Entry]:
         missing = [place for place in PLACES if place not in row]
         if missing:
             raise InputError(f"{where}: no {missing[0]}; every row needs {', '.join(PLACES)}")
-        content, style = (path.parent / str(row[place]) for place in ("content", "style"))
+        output = str(row["output"])
         try:
-            for file in (content, style):
-                image.check_there(file)
-            if Path(str(row["output"])).name != str(row["output"]):
-                raise InputError(f"output {row['output']} must be a name without folders; they all go into {out}")
+            content, style = (join(path.parent, str(row[place])) for place in ("content", "style"))
+            if (out / output).name != output:
+                raise InputError(f"output {output} must be a name without folders; they all go into {out}")
             settings = parse(json.dumps({key: value for key, value in row.items() if key not in PLACES}))
             check_sizes(settings.image_size, settings.style_scale)
             config = config_of(settings)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        yield Entry(content, style, out / str(row["output"]), settings.image_size, settings.style_scale, config)
+        entry = Entry(content, style, out / output, settings.image_size, settings.style_scale, config)
+        found.append((where, entry))
+    files = dict.fromkeys(file for _, entry in found for file in (entry.content, entry.style))
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        missing = dict(zip(files, pool.map(_missing, files), strict=True))
+    for where, entry in found:
+        for file in (entry.content, entry.style):
+            if missing[file]:
+                raise InputError(f"{where}: {missing[file]}")
+        yield entry
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _missing(path: AnyPath) -> str:
+    """Why there is no file at that path; empty where there is."""
+    try:
+        image.check_there(path)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _rows(path: AnyPath) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of a CSV or JSON-lines file by their numbers, the first one's is 1."""
     if path.suffix.lower() not in (".csv", ".jsonl", ".json"):
         raise InputError(f"{path}: give a .csv or .jsonl file")
     try:
-        text = path.read_text()
+        with reaching(path):
+            text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); give a text file of jobs") from None
+        raise InputError(f"{path} cannot be read ({one_line(error)}); give a text file of jobs") from None
     lines = [line for line in text.splitlines() if line.strip()]
     if path.suffix.lower() == ".csv":
         for number, row in enumerate(csv.DictReader(lines), 1):
@@ -154,60 +170,21 @@ def _row_parser(options: Options) -> Any:
     return parse
 
 
-class Manifest:
-    """What is done: one line a finished picture, on disk before the next is begun; read again by the next run.
-
-    Lines that a killed process left unfinished count as not written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.done: dict[str, dict[str, Any]] = {}
-        for part in sorted(path.parent.glob("manifest*.jsonl")):  # every process's
-            for line in part.read_text().splitlines():
-                try:
-                    record = json.loads(line)
-                    self.done[record["job"]["output"]] = record["job"]
-                except (json.JSONDecodeError, KeyError, TypeError):
-                    continue
-        text = path.read_text() if path.exists() else ""
-        self.file = path.open("a")
-        if text and not text.endswith("\n"):
-            self.file.write("\n")
-
-    def has(self, entry: Entry) -> bool:
-        """Whether this very job is done and its picture there."""
-        return self.done.get(entry.output.name) == entry.record() and entry.output.exists()
-
-    def add(self, entry: Entry, facts: Mapping[str, Any]) -> None:
-        self.file.write(json.dumps({"job": entry.record(), **facts}) + "\n")
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        with contextlib.suppress(OSError):  # a folder that cannot be opened, as on Windows
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
-
-    def close(self) -> None:
-        self.file.close()
-
-
-def check_outputs(entries: Iterable[Entry], manifest_is_new: bool, *, overwrite: bool) -> None:
-    """What can be refused before any work.
+def check_outputs(entries: Iterable[Entry], present: set[str], *, overwrite: bool) -> None:
+    """What can be refused before any work; `present` are names that are taken.
 
     Raises:
-        InputError: a picture that is also an input, cannot be written, or exists and is none of an earlier batch's.
+        InputError: a picture that is also an input, cannot be written, or has the name of another one.
     """
     entries = list(entries)
-    inputs = {path.resolve() for entry in entries for path in (entry.content, entry.style)}
+    inputs = {resolved(path) for entry in entries for path in (entry.content, entry.style)}
     folders = set()
     for entry in entries:
-        if entry.output.resolve() in inputs:
+        if resolved(entry.output) in inputs:
             raise InputError(f"{entry.output} is also an input; write the results somewhere else")
-        if entry.output.exists() and manifest_is_new and not overwrite:
+        if entry.output.name in present and not overwrite:
             raise InputError(f"{entry.output} exists; give --overwrite to replace it, or another --output")
+        image.check_format(entry.output)
         if entry.output.parent not in folders:
-            image.check_writable(entry.output)
+            image.check_folder(entry.output)
             folders.add(entry.output.parent)
-        elif entry.output.suffix.lower() not in PICTURES[:-1]:
-            image.check_writable(entry.output)

@@ -6,9 +6,9 @@ time and begun again, it goes on where it was.
 
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +17,10 @@ from jnst import image, memory
 from jnst.architecture import MIN_SIDE
 from jnst.config import check_for_batch
 from jnst.errors import InputError
-from jnst.jobs import Entry, Manifest, check_outputs, entries_of
+from jnst.jobs import REQUESTS, Entry, check_outputs, entries_of
+from jnst.manifest import Manifest, is_begun, open_manifest
 from jnst.options import NOT_GIVEN, Options, check_normalize, check_sizes
+from jnst.paths import AnyPath, is_folder, is_object, names_in, reaching
 
 if TYPE_CHECKING:
     from jnst.batch import Job, Picture, Plan, Result
@@ -30,10 +32,10 @@ SHEET_SIDE = 160  # longer side of a picture on the contact sheet, in pixels
 
 def wanted(options: Options) -> bool:
     """Whether the command line asks for many pictures."""
-    return options.batch.jobs is not None or options.content.is_dir() or options.style.is_dir()
+    return options.batch.jobs is not None or any(is_folder(path) for path in (options.content, options.style))
 
 
-def check(options: Options) -> Path:
+def check(options: Options) -> AnyPath:
     """The folder of the results.
 
     Raises:
@@ -41,8 +43,10 @@ def check(options: Options) -> Path:
     """
     if options.batch.jobs is not None and (options.content, options.style) != (NOT_GIVEN, NOT_GIVEN):
         raise InputError("--jobs stands without CONTENT and STYLE; give one of the two")
-    if options.batch.jobs is not None and not options.batch.jobs.is_file():
-        raise InputError(f"{options.batch.jobs}: no such file; give a .csv or .jsonl file of jobs")
+    if options.batch.jobs is not None:
+        with reaching(options.batch.jobs):
+            if not options.batch.jobs.is_file():
+                raise InputError(f"{options.batch.jobs}: no such file; give a .csv or .jsonl file of jobs")
     if options.batch.jobs is None and options.style == NOT_GIVEN:
         raise InputError("STYLE is missing; give a painting or a folder of them; see --help")
     if options.file.output is None:
@@ -60,8 +64,9 @@ def check(options: Options) -> Path:
     if not 0 <= options.batch.process < options.batch.processes:
         raise InputError(f"--process {options.batch.process} of --processes {options.batch.processes}: count from 0")
     out, sheet = options.file.output, options.batch.contact_sheet
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; many pictures need a folder: give another -o")
+    with reaching(out):
+        if out.exists() and not out.is_dir():
+            raise InputError(f"{out} is a file; many pictures need a folder: give another -o")
     if sheet and sheet.parent != out:
         image.check_writable(sheet)
     return out
@@ -77,22 +82,23 @@ def run(options: Options, weights_of: Any) -> int:
     entries = entries_of(options, out)
     for config in {entry.config for entry in entries}:
         check_for_batch(config, normalized=options.weight.normalize_with is not None)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be made ({error.strerror}); give another -o") from None
+    if not is_object(out):  # whose folders are parts of names
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{out} cannot be made ({error.strerror}); give another -o") from None
     process, processes = _join(options)
     mine = entries[process::processes]
-    place = out / ("manifest.jsonl" if processes == 1 else f"manifest-{process}.jsonl")
-    new = not any(out.glob("manifest*.jsonl"))
-    check_outputs(mine, new, overwrite=options.file.overwrite)
+    check_outputs(mine, set() if is_begun(out) else names_in(out), overwrite=options.file.overwrite)
     for left in out.glob(f"{image.UNFINISHED}*") if processes == 1 else ():
         left.unlink(missing_ok=True)
-    manifest = Manifest(place)
+    weights = weights_of(options)
+    network = {"sha256": weights.sha256, "normalized": weights.normalized}
+    manifest = open_manifest(out, process, processes, network)
     todo = [entry for entry in mine if not manifest.has(entry)]
     tell = Teller(len(mine), len(mine) - len(todo), quiet=options.report.quiet)
     try:
-        failed = paint(todo, manifest, tell, options, weights_of(options)) if todo else {}
+        failed = paint(todo, manifest, tell, options, weights) if todo else {}
     except KeyboardInterrupt:
         gone = tell.before + tell.finished
         print(f"jnst: interrupted; {gone} of {len(mine)} are done; begin again to go on", file=sys.stderr)
@@ -126,9 +132,12 @@ def paint(
         compilation.keep_compiled()
     failed: dict[Entry, str] = {}
     jobs: list[Job] = []
+    files = dict.fromkeys(path for entry in todo for path in (entry.content, entry.style))
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        sizes = dict(zip(files, pool.map(_size_of, files), strict=True))
     for entry in todo:
         try:
-            jobs.append(job_of(entry))
+            jobs.append(job_of(entry, sizes))
         except InputError as error:
             failed[entry] = str(error)
             tell.failed()
@@ -154,23 +163,33 @@ def paint(
     return failed
 
 
-def job_of(entry: Entry) -> "Job":
-    """The entry with its images' sizes, which are loaded later.
+def job_of(entry: Entry, sizes: Mapping[AnyPath, tuple[int, int] | InputError]) -> "Job":
+    """The entry, its images to be loaded later, by the (width, height) of the files.
 
     Raises:
-        InputError: a file that is no image.
+        InputError: a file that is no image, or a too small one.
     """
     from jnst.batch import Job
 
-    content = _picture(entry.content, entry.image_size)
+    content = _picture(entry.content, sizes[entry.content], entry.image_size)
     side = round(max(content.size) * entry.style_scale)
-    return Job(content, _picture(entry.style, side), entry.config, entry)
+    return Job(content, _picture(entry.style, sizes[entry.style], side), entry.config, entry)
 
 
-def _picture(path: Path, image_size: int) -> "Picture":
+def _size_of(path: AnyPath) -> tuple[int, int] | InputError:
+    """Of the file, or why it has none."""
+    try:
+        return image.size_of(path)
+    except InputError as error:
+        return error
+
+
+def _picture(path: AnyPath, size: tuple[int, int] | InputError, image_size: int) -> "Picture":
     from jnst.batch import Picture
 
-    width, height = image.fit(image.size_of(path), image_size)
+    if isinstance(size, InputError):
+        raise size
+    width, height = image.fit(size, image_size)
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
     return Picture((path, image_size), (height, width), partial(image.load, path, image_size=image_size))
@@ -185,14 +204,11 @@ def write(result: "Result", manifest: Manifest) -> None:
                          "stop_reason": result.stop_reason})  # fmt: skip
 
 
-def write_sheet(entries: list[Entry], path: Path) -> None:
+def write_sheet(entries: list[Entry], path: AnyPath) -> None:
     """All results that are there, content down the side and style along the top."""
     contents, styles = (list(dict.fromkeys(getattr(e, name) for e in entries)) for name in ("content", "style"))
-    cells: list[list[Path | None]] = [[None, *styles]]
     found = {(entry.content, entry.style): entry.output for entry in entries}
-    for content in contents:
-        outputs = (found.get((content, style)) for style in styles)
-        cells.append([content, *(output if output and output.exists() else None for output in outputs)])
+    cells = [[None, *styles], *([c, *(found.get((c, style)) for style in styles)] for c in contents)]
     image.save(image.sheet(cells, SHEET_SIDE), path)
 
 

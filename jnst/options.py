@@ -13,12 +13,27 @@ import tyro
 from jnst.architecture import MIN_SIDE, Backbone
 from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
+from jnst.paths import AnyPath, is_folder, local_path, path_of
 from jnst.presets import settings_of
 
 T = TypeVar("T")
 OneWay = tyro.conf.FlagCreatePairsOff
 """of flags that nothing but the user sets: no --no-... is needed"""
 NOT_GIVEN = Path("-")
+
+
+def _read_as(path: Callable[[str], Any]) -> Any:
+    """How a path is made of what is given."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda given: path(given[0]),
+        is_instance=lambda found: isinstance(found, AnyPath | None),
+        str_from_instance=lambda found: [str(found)],
+    )
+
+
+LOCAL, ANYWHERE = _read_as(local_path), _read_as(path_of)
 
 
 def _path(default: str, **more: Any) -> Any:
@@ -34,7 +49,7 @@ def _given_unless_jobs(name: str) -> Any:
 class FileOptions:
     """What is read and written."""
 
-    output: Annotated[Path | None, _path("CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = None
+    output: Annotated[AnyPath | None, ANYWHERE, _path("CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = None
     """the picture to write, .png .jpg .webp or .tif"""
     image_size: int = 512
     """longer side of the result in pixels, at least 32; never enlarges; 0 keeps the content's size"""
@@ -60,11 +75,11 @@ class WeightOptions:
 
     backbone: Backbone = "auto"
     """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
-    weights: Annotated[Path | None, _path("searched for")] = None
+    weights: Annotated[Path | None, LOCAL, _path("searched for")] = None
     """a weight file: .h5 .mat .safetensors .pth .npz .npy"""
     offline: bool = False
     """never touch the network"""
-    normalize_with: Annotated[Path | None, _path("the two images")] = None
+    normalize_with: Annotated[AnyPath | None, ANYWHERE, _path("the two images")] = None
     """folder of images whose mean activations --normalize-filters brings to 1"""
 
 
@@ -90,7 +105,7 @@ class ReportOptions:
 
     save_every: int = 0
     """also write the best picture so far after every so many iterations, 0: never"""
-    trace: Annotated[Path | None, _path("none")] = None
+    trace: Annotated[Path | None, LOCAL, _path("none")] = None
     """write settings, every iteration's losses and the end as JSON lines"""
     quiet: bool = False
     """print nothing but errors"""
@@ -100,11 +115,11 @@ class ReportOptions:
 class BatchOptions:
     """Of many pictures: folders instead of images, or a list of jobs."""
 
-    jobs: Annotated[Path | None, _path("none")] = None
+    jobs: Annotated[AnyPath | None, ANYWHERE, _path("none")] = None
     """CSV or JSON lines with content, style, output and any option a row, instead of CONTENT and STYLE"""
     batch_size: int = 0
     """pictures at a time on each device, 0: as many as it uses well and holds"""
-    contact_sheet: Annotated[Path | None, _path("none")] = None
+    contact_sheet: Annotated[AnyPath | None, ANYWHERE, _path("none")] = None
     """also write one picture of all results, content down the side and style along the top"""
     coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT", help_behavior_hint="(default: none)")] = None
     """of several machines (jax.distributed), each of which does its share; auto where the cluster tells it"""
@@ -118,9 +133,9 @@ class BatchOptions:
 class Options:
     """Repaint a photograph in the manner of a painting."""
 
-    content: tyro.conf.Positional[Annotated[Path, _given_unless_jobs("CONTENT")]] = NOT_GIVEN
+    content: tyro.conf.Positional[Annotated[AnyPath, ANYWHERE, _given_unless_jobs("CONTENT")]] = NOT_GIVEN
     """the photograph, or a folder of them"""
-    style: tyro.conf.Positional[Annotated[Path, _given_unless_jobs("STYLE")]] = NOT_GIVEN
+    style: tyro.conf.Positional[Annotated[AnyPath, ANYWHERE, _given_unless_jobs("STYLE")]] = NOT_GIVEN
     """the painting, or a folder of them"""
     file: OneWay[FileOptions] = field(default_factory=FileOptions)
     named: OneWay[PresetOptions] = field(default_factory=PresetOptions)
@@ -230,7 +245,7 @@ def check_normalize(options: Options) -> None:
     folder = options.weight.normalize_with
     if folder is not None and not options.layer.normalize_filters:
         raise InputError("--normalize-with needs --normalize-filters; give both")
-    if folder is not None and not folder.is_dir():
+    if folder is not None and not is_folder(folder):
         raise InputError(f"{folder} is no folder; --normalize-with needs one with images")
 
 

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jnst import image, many, memory
@@ -25,6 +24,7 @@ from jnst.config import Config
 from jnst.errors import InputError
 from jnst.jobs import pictures
 from jnst.options import NOT_GIVEN, Options, check_normalize, check_sizes, config_of, parse
+from jnst.paths import AnyPath, path_of, reaching, resolved
 from jnst.presets import listing
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Laps:
         self.last = now
 
 
-def output_of(options: Options) -> Path:
+def output_of(options: Options) -> AnyPath:
     """Where the picture goes: beside the content, named after both, where the user names no place."""
     second = options.style.stem
     if options.style == options.content:  # one image: what of it is kept
@@ -70,7 +70,7 @@ def one_image(options: Options, config: Config) -> Options:
     return replace(options, style=options.content)
 
 
-def intermediates(options: Options, config: Config) -> dict[int, Path]:
+def intermediates(options: Options, config: Config) -> dict[int, AnyPath]:
     """The pictures of --save-every, `out-0050.png` for `out.png`."""
     every, output = options.report.save_every, output_of(options)
     steps = range(every, config.iterations + 1, every) if every else ()
@@ -101,16 +101,17 @@ def check(options: Options, config: Config) -> None:
     image.check_writable(output)
     if trace:
         image.check_folder(trace)
-    inputs = {options.content.resolve(), options.style.resolve(), Path(config.init).resolve()}
+    inputs = {resolved(options.content), resolved(options.style), resolved(path_of(config.init))}
     targets = [output, *intermediates(options, config).values(), *([trace] if trace else [])]
     for target in targets:
-        if target.is_dir():
-            raise InputError(f"{target} is a directory; give the path of a file to write")
-        if target.resolve() in inputs:
+        if resolved(target) in inputs:
             raise InputError(f"{target} is also an input; write the result somewhere else")
-        if target.exists() and not options.file.overwrite:
-            raise InputError(f"{target} exists; give --overwrite to replace it, or another --output")
-    if trace and trace.resolve() == output.resolve():
+        with reaching(target):
+            if target.is_dir():
+                raise InputError(f"{target} is a directory; give the path of a file to write")
+            if target.exists() and not options.file.overwrite:
+                raise InputError(f"{target} exists; give --overwrite to replace it, or another --output")
+    if trace and resolved(trace) == resolved(output):
         raise InputError(f"--trace and --output are both {trace}; give two places")
 
 
@@ -262,7 +263,7 @@ def find_weights(options: Options) -> "Weights":
     return replace(found, params=normalize_filters(found.params, means), normalized=str(folder))
 
 
-def conclude(result: "Result", output: Path, *, interrupted: bool, quiet: bool) -> int:
+def conclude(result: "Result", output: AnyPath, *, interrupted: bool, quiet: bool) -> int:
     """The last line, and the exit code."""
     height, width = result.image.shape[1:3]
     facts = f"{width}x{height}, {result.iterations} iterations, loss {result.loss:.4g}, {result.seconds:.0f} s"

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from jnst.memory import peak_of_process
+from jnst.paths import AnyPath
 from jnst.transfer import Result
 
 
@@ -36,7 +37,7 @@ class Trace:
         """The rows so far count no more: the run begins again, by another way."""
         self._line({"record": "restart", "did_not_fit": way})
 
-    def footer(self, result: Result, output: Path, laps: dict[str, float]) -> None:
+    def footer(self, result: Result, output: AnyPath, laps: dict[str, float]) -> None:
         """How the run ended, and where the seconds of the whole job went."""
         fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}
         more = {"laps": laps, "peak_memory": peak_memory()}

@@ -11,7 +11,8 @@ os.environ["JNST_WEIGHTS_URL"] = "http://127.0.0.1:9/vgg19.h5"  # nothing listen
 from jaxtyping import install_import_hook
 
 # every module with arrays but `solver`, whose class comes from jaxopt; `config` checks its own values, in words
-CHECKED = ("batch", "formats", "image", "layers", "losses", "minimize", "normalize", "objective", "resample", "scales",
+CHECKED = ("batch", "formats", "image", "layers", "losses", "manifest", "minimize", "normalize", "objective", "paths",
+           "resample", "scales",
            "sharding", "slots", "tiles", "transfer", "unpickle", "vgg", "weights", "winograd")  # fmt: skip
 install_import_hook([f"jnst.{module}" for module in CHECKED], "beartype.beartype")
 
