@@ -1,8 +1,8 @@
-"""Four fake CPU devices, strict shapes, and what several test files share."""
+"""Eight fake CPU devices, strict shapes, and what several test files share."""
 
 import os
 
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # nothing goes into the user's cache, nothing comes from it
 os.environ.pop("JNST_WEIGHTS", None)
@@ -13,7 +13,7 @@ from jaxtyping import install_import_hook
 # every module with arrays but `solver`, whose class comes from jaxopt; `config` checks its own values, in words
 CHECKED = ("batch", "formats", "image", "layers", "losses", "manifest", "minimize", "normalize", "objective", "paths",
            "resample", "scales",
-           "sharding", "slots", "tiles", "transfer", "unpickle", "vgg", "weights", "winograd")  # fmt: skip
+           "sharding", "slots", "tasks", "tiles", "transfer", "unpickle", "vgg", "weights", "winograd")  # fmt: skip
 install_import_hook([f"jnst.{module}" for module in CHECKED], "beartype.beartype")
 
 from pathlib import Path

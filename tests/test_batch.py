@@ -8,6 +8,7 @@ import pytest
 from jnst import Config, InputError, batch, objective, stylize
 from jnst import slots as slots_module
 from jnst.batch import Job, Picture
+from jnst.tasks import plan_of
 from jnst.vgg import Region
 from jnst.weights import Weights
 
@@ -58,8 +59,8 @@ def test_a_batch_of_padded_images_paints_what_single_runs_paint(vgg16: Weights, 
     assert 0 < plans[0].waste < 0.15
 
 
-def test_four_devices_paint_what_one_paints(vgg16: Weights, singles):
-    mesh = jax.make_mesh((4,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+def test_eight_devices_paint_what_one_paints(vgg16: Weights, singles):
+    mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
     compare(list(batch.stylize_many(jobs_of(), vgg16, SMALL, batch_size=1, mesh=mesh)), singles)
 
 
@@ -154,10 +155,10 @@ def test_one_that_does_not_fit_even_alone_is_told(vgg16: Weights, monkeypatch):
 
 def test_the_batch_is_as_large_as_the_memory_allows(vgg16: Weights, monkeypatch):
     """By the compiled program; the fits of 1 and 4 slots of 80 x 80 px differ by three images' maps."""
-    work = batch._Work(vgg16.params, None, 0, None)
-    tasks, _ = work.plan(jobs_of()[:4], SMALL)
-    task, bucket = tasks[0], tasks[0].bucket
-    slot = work.begin(task)
+    work = batch._Work(plan_of(jobs_of()[:4], SMALL), vgg16.params, None, 0, None)
+    task = work.plan.tasks[0]
+    bucket = task.bucket
+    slot = slots_module.new_slot(bucket, *work.begin(task))
     assert work.slots_of(bucket, slot) == 4
     one, four = (slots_module.peak_bytes(bucket, None, work.fast_params(bucket), slot, n) for n in (1, 4))
     assert 2 * one < four < 6 * one

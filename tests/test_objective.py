@@ -141,7 +141,7 @@ def test_vmap_equals_single_images(params, images):
 
 
 def test_four_devices_equal_one(params):
-    assert len(jax.devices()) == 4
+    assert len(jax.devices()) >= 4
     content, style, x = (jnp.concatenate([picture(32, 32, seed=4 * k + j) for j in range(4)]) for k in range(3))
     target = objective.targets(params, content, style, spec=SMALL)
     expected, expected_gradient = value_and_grad(params, x, target, loss_weights(), spec=SMALL)
