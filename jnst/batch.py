@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jax
@@ -17,9 +18,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from jnst import minimize, objective
-from jnst.buckets import Size
+from jnst.buckets import Size, in_corner
 from jnst.config import Config, check_for_batch
 from jnst.errors import InputError
+from jnst.layers import choose_many
 from jnst.memory import resident
 from jnst.objective import Spec
 from jnst.resample import resize
@@ -30,7 +32,8 @@ from jnst.vgg import Params, Region, prepare
 from jnst.weights import Weights
 
 WINDOW = 64  # jobs at work at a time, at least, and twice the slots: images wait on the host between two scales
-AHEAD = 8  # tasks that are begun before there is a slot for them
+AHEAD = 16  # tasks whose images are loaded before they are begun
+READERS = 8  # images that are loaded at a time: in part by waiting, where they lie in an object store
 CACHE_BYTES = 2**29  # of images, of content targets, and of style targets each
 MOST = 64  # images in a batch
 CPU_PIXELS = 2**15  # in a batch: with more, a CPU gains nothing
@@ -49,6 +52,18 @@ class Result:
     evaluations: int = 0
     stop_reason: str = ""
     error: str = ""
+
+
+class Step(NamedTuple):
+    """What the device is about to do."""
+
+    bucket: Bucket
+    slots: int
+    """pictures at a time, on all devices"""
+    compiles: bool
+    """whether the program is new: compiled first, or read from the cache of compiled programs"""
+    share: float
+    """of the whole work, by pixels and iterations, that is done: 0 to 1"""
 
 
 class _Begun(NamedTuple):
@@ -108,6 +123,7 @@ def stylize_many(
     batch_size: int = 0,
     memory: int | None = None,
     tell: Callable[[Plan], None] = lambda plan: None,
+    watch: Callable[[Step], None] = lambda step: None,
 ) -> Iterator[Result]:
     """Paints many pairs, several at a time; each result comes when it is done, in no fixed order.
 
@@ -119,6 +135,7 @@ def stylize_many(
         batch_size: images at a time on each device; 0: what the device uses well and `memory` holds.
         memory: bytes that a device may use; None: not known.
         tell: gets the plan, before any work.
+        watch: gets every step, before it is taken; about one a chunk of at most 64 evaluations.
 
     Raises:
         InputError: settings that a batch cannot have, or a style image larger than the memory. What is wrong with one
@@ -128,7 +145,8 @@ def stylize_many(
     for own in {job.config or config or Config() for job in jobs}:
         check_for_batch(own, normalized=normalized)
     params = params.params if isinstance(params, Weights) else params
-    work = _Work(plan_of(jobs, config or Config()), params, mesh, batch_size, memory)
+    jobs = choose_many(jobs, config or Config(), params)
+    work = _Work(plan_of(jobs, config or Config()), params, mesh, batch_size, memory, watch)
     work.check_styles()
     tell(work.plan)
     return work.run()
@@ -137,15 +155,20 @@ def stylize_many(
 class _Work:
     """What the jobs of one call share: parameters, targets, images."""
 
-    def __init__(self, plan: Plan, params: Params, mesh: Mesh | None, batch_size: int, memory: int | None) -> None:
+    def __init__(
+        self, plan: Plan, params: Params, mesh: Mesh | None = None, batch_size: int = 0, memory: int | None = None,
+        watch: Callable[[Step], None] = lambda step: None,
+    ) -> None:  # fmt: skip
         self.plan, self.devices = plan, 1 if mesh is None else mesh.size
-        self.mesh, self.batch_size, self.memory = mesh, batch_size, memory
+        self.mesh, self.batch_size, self.memory, self.watch = mesh, batch_size, memory, watch
+        self.work, self.work_done = sum(task.work(k) for task in plan.tasks for k in range(len(task.stages))), 0
+        self.compiled: set[tuple[Bucket, int]] = set()
         self.everywhere = None if mesh is None else NamedSharding(mesh, PartitionSpec())
         self.spread = None if mesh is None else NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
         self.params = jax.device_put(params, self.everywhere)
         self.fast: dict[Any, Params] = {}
         self.contents, self.styles, self.pictures = _Cache(CACHE_BYTES), _Cache(CACHE_BYTES), _Cache(CACHE_BYTES)
-        self.pool = ThreadPoolExecutor(2)
+        self.pool = ThreadPoolExecutor(READERS)
         self.coming: dict[Any, Future] = {}
         self.unused = deque(plan.tasks)
         self.ready: dict[Bucket, deque[Task]] = {}
@@ -192,9 +215,10 @@ class _Work:
         """How many images at a time, on all devices: decided once a bucket, because each number is a compile."""
         if bucket not in self.slot_counts:
             pixels = bucket.canvas[0] * bucket.canvas[1]
-            count = max(1, CPU_PIXELS // pixels) if jax.default_backend() == "cpu" else MOST
-            count = min(count, MOST, -(-self.plan.buckets[bucket] // self.devices))
-            count = self.batch_size or 2 ** (count.bit_length() - 1)
+            most = min(MOST, max(1, CPU_PIXELS // pixels)) if jax.default_backend() == "cpu" else MOST
+            share = -(-self.plan.buckets[bucket] // self.devices)  # of one device
+            waves = -(-share // most)
+            count = self.batch_size or -(-share // waves)  # so that the last wave is as full as the others
             while not self.fits(bucket, slot, count):
                 if count == 1:
                     height, width = bucket.canvas
@@ -223,14 +247,14 @@ class _Work:
                     raise
                 yield from self.finish(batch)
                 at_work = [task for task in batch.tasks if task]
+                self.work_done -= sum(max(0, task.done) * task.pixels for task in at_work)
                 fewer = len(batch.tasks) > self.devices
                 if fewer:
                     self.slot_counts[bucket] = max(self.devices, len(batch.tasks) // 2)
                     queue.extendleft(reversed(at_work))
                 queue.extendleft(reversed([begun.task for begun in batch.begun]))
                 for task in () if fewer else at_work or [queue.popleft()]:
-                    self.working -= 1
-                    yield Result(task.job, None, error="not enough memory; give a smaller --image-size")
+                    yield self.give_up(task, "not enough memory; give a smaller --image-size")
 
     def fill_and_advance(self, bucket: Bucket, queue: deque[Task], batch: _Batch) -> Iterator[Result]:
         """Advances all slots of a batch until none is taken.
@@ -247,19 +271,27 @@ class _Work:
                 continue
             left = [task.scale.iterations - task.done for task in batch.tasks if task]
             ticks = max(1, min(minimize.CHUNK, *left))
+            self.announce(bucket, len(batch.tasks))
             slots = advance(bucket, self.mesh, self.fast_params(bucket), slots, jnp.int32(ticks))
             yield from self.finish(batch)
-            self.prefetch(queue)
-            self.begin_ahead(queue, batch, min(AHEAD, sum(n <= ticks for n in left)))
+            self.begin_ahead(queue, batch, sum(n <= ticks for n in left))  # as many as may end
             state = slots.state
             counts = [np.asarray(a) for a in (state.iter_num, state.num_fun_eval, state.stop, slots.best)]
             for k, task in enumerate(batch.tasks):
                 if task is None:
                     continue
+                before = max(0, task.done)
                 task.done, evaluations, stop, loss = (count[k].item() for count in counts)
+                self.work_done += (task.done - before) * task.pixels
                 if task.done >= task.scale.iterations or stop != minimize.RUNNING:
                     batch.ended.append(_Ended(task, slots.best_x[k], evaluations, stop, loss))
                     batch.tasks[k] = None
+
+    def announce(self, bucket: Bucket, slots: int) -> None:
+        """Tells of the step that comes."""
+        new = (bucket, slots) not in self.compiled
+        self.compiled.add((bucket, slots))
+        self.watch(Step(bucket, slots, new, self.work_done / max(1, self.work)))
 
     def place(self, bucket: Bucket, queue: deque[Task], batch: _Batch, slots: Any) -> Any:
         """The slots, those that were free taken by what was begun, or waits."""
@@ -287,6 +319,7 @@ class _Work:
         """Begins so many tasks; where memory is short, none but those that are `needed`."""
         while queue and len(batch.begun) < count:
             task = queue.popleft()
+            self.prefetch(queue)
             try:
                 batch.begun.append(_Begun(task, self.begin(task)))
             except (InputError, OSError) as error:
@@ -301,15 +334,19 @@ class _Work:
     def finish(self, batch: _Batch) -> Iterator[Result]:
         """The results of what has ended or failed; where a finer scale follows, that waits from now on."""
         while batch.failed:
-            task, error = batch.failed.pop()
-            self.working -= 1
-            yield Result(task.job, None, error=error)
+            yield self.give_up(*batch.failed.pop())
         while batch.ended:
             result = self.end(batch.ended.pop())
             if result is not None:
                 self.working -= 1
                 yield result
         self.top_up()
+
+    def give_up(self, task: Task, reason: str) -> Result:
+        """A result without a picture."""
+        self.working -= 1
+        self.work_done += sum(task.work(stage) for stage in range(task.stage, len(task.stages)))
+        return Result(task.job, None, error=reason)
 
     def fast_params(self, bucket: Bucket) -> Params:
         key = (bucket.spec.layers, bucket.spec.precision, bucket.spec.checkpoint)
@@ -349,16 +386,15 @@ class _Work:
 
     def canvas(self, image: np.ndarray, canvas: Size) -> Array:
         """The image in the corner of its canvas."""
-        below, beside = canvas[0] - image.shape[1], canvas[1] - image.shape[2]
-        return jax.device_put(np.pad(image, ((0, 0), (0, below), (0, beside), (0, 0))), self.everywhere)
+        return jax.device_put(in_corner(image, canvas), self.everywhere)
 
     def picture(self, picture: Picture) -> np.ndarray:
         future = self.coming.pop(picture.key, None)
         return self.pictures.get(picture.key, future.result if future else picture.load)
 
     def prefetch(self, queue: deque[Task]) -> None:
-        """Loads what the next tasks need, while the device works."""
-        for task in list(queue)[:4]:
+        """Loads what the next tasks need, by other threads."""
+        for task in islice(queue, AHEAD):
             for picture in (task.job.content, task.job.style):
                 if picture.key not in self.pictures.values and picture.key not in self.coming:
                     self.coming[picture.key] = self.pool.submit(picture.load)
@@ -367,6 +403,7 @@ class _Work:
         """The result, or None where a finer scale follows."""
         task, scale, stop = ended.task, ended.task.scale, ended.stop
         image = np.asarray(ended.image)[:, : scale.height, : scale.width]
+        self.work_done += task.work(task.stage) - task.done * task.pixels  # where it stopped early
         task.iterations += task.done
         task.evaluations += ended.evaluations
         if task.stage + 1 < len(task.stages) and stop != minimize.NOT_FINITE:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 Size = tuple[int, int]
 """(height, width) in pixels"""
 
@@ -43,6 +45,12 @@ def canvases(counts: Mapping[Size, int], *, waste: float = WASTE) -> dict[Size, 
         members = groups.pop(a) + groups.pop(b)
         groups.setdefault((max(a[0], b[0]), max(a[1], b[1])), []).extend(members)
     return {size: canvas for canvas, members in groups.items() for size in members}
+
+
+def in_corner(image: np.ndarray, canvas: Size) -> np.ndarray:
+    """An image (n, h, w, c) in the first corner of its canvas, zero beyond it."""
+    below, beside = canvas[0] - image.shape[1], canvas[1] - image.shape[2]
+    return np.pad(image, ((0, 0), (0, below), (0, beside), (0, 0)))
 
 
 def _round_up(size: Size, unit: int) -> Size:

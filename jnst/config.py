@@ -173,9 +173,6 @@ def check_for_batch(config: Config, *, normalized: bool) -> None:
         raise InputError(f"--tile {config.tile} is for single pictures; give 0 or auto for a batch")
     if config.init not in ("content", "style", "noise"):
         raise InputError(f"--init {config.init} is for single pictures; a batch needs content, style or noise")
-    for name, layers in (("content", config.content_layers), ("style", config.style_layers)):
-        if layers == AUTO:
-            raise InputError(f"--{name}-layers auto is for single pictures; a batch needs their names")
     if config.normalize_filters and not normalized:
         raise InputError("--normalize-filters is for single pictures; a batch needs --normalize-with FOLDER too")
 

@@ -5,16 +5,24 @@ instead of conv4_2 for a very detailed photograph. Both are read off the energy 
 windows, 2x2 positions: how evenly it lies over the image, and its share in the whole. Thresholds: docs/layers.md.
 """
 
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
+from jnst.architecture import block_of
+from jnst.buckets import canvases, in_corner
 from jnst.config import AUTO, Config
-from jnst.vgg import Params, features
+from jnst.errors import InputError
+from jnst.tasks import Job, Picture
+from jnst.vgg import Params, Region, features
 
+T = TypeVar("T")
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 FLAT = 0.1  # evenness at conv1_1 below which a painting is made of large flat shapes
 DETAILED = 0.69  # detail at conv3_1 above which a photograph is very detailed
@@ -55,52 +63,117 @@ def choose(config: Config, params: Params, content: Any, style: Any) -> tuple[Co
     measured: dict[str, Any] = {}
     if config.content_layers == AUTO:
         value = detail(params, content)
-        measured |= {"content_layers": ("conv5_2",) if value > DETAILED else ("conv4_2",), "detail": value}
+        measured |= {"content_layers": for_detail(value), "detail": value}
     if config.style_layers == AUTO:
         even = evenness(params, style)
-        layers = STYLE_LAYERS[2:] if even["conv1_1"] < FLAT else STYLE_LAYERS
-        measured |= {"style_layers": layers, "evenness": even}
+        measured |= {"style_layers": for_evenness(even["conv1_1"]), "evenness": even}
     if not measured:
         return config, None
     chosen = {name: layers for name, layers in measured.items() if name.endswith("layers")}
     return replace(config, **chosen), Choice(**measured)
 
 
-def evenness(params: Params, style: Any) -> dict[str, float]:
-    """How evenly fine texture lies over an image, at each style layer: median over mean of the windows' energy.
+def choose_many(jobs: Sequence[Job], config: Config, params: Params) -> list[Job]:
+    """The same for many jobs: each image is measured once, by programs that images of several sizes share.
+
+    Args:
+        jobs: what to paint; those without `auto` come back as they are, and so do those whose image cannot be loaded,
+            with the default layers: whoever paints them will find that.
+        config: the settings of all jobs that have none of their own.
+        params: as `choose` takes them.
+    """
+    own = [job.config or config for job in jobs]
+    contents = {job.content.key: job.content for job, c in zip(jobs, own, strict=True) if c.content_layers == AUTO}
+    styles = {job.style.key: job.style for job, c in zip(jobs, own, strict=True) if c.style_layers == AUTO}
+    by_content = _measured(contents, lambda x, region: for_detail(detail(params, x, region)))
+    by_style = _measured(styles, lambda x, region: for_evenness(evenness(params, x, ("conv1_1",), region)["conv1_1"]))
+    found = []
+    for job, settings in zip(jobs, own, strict=True):
+        named = {}
+        if settings.content_layers == AUTO:
+            named["content_layers"] = by_content.get(job.content.key, Config().content_layers)
+        if settings.style_layers == AUTO:
+            named["style_layers"] = by_style.get(job.style.key, Config().style_layers)
+        found.append(replace(job, config=replace(settings, **named)) if named else job)
+    return found
+
+
+def _measured(pictures: Mapping[Hashable, Picture], measure: Callable[[Any, Region], T]) -> dict[Hashable, T]:
+    """What is measured of each picture that can be loaded, in the corner of a canvas."""
+    canvas = canvases(Counter(picture.size for picture in pictures.values()))
+    found = {}
+    for key, picture in pictures.items():
+        try:
+            image = picture.load()
+        except (InputError, OSError):
+            continue
+        found[key] = measure(in_corner(image, canvas[picture.size]), Region.of(1, *picture.size))
+    return found
+
+
+def for_detail(value: float) -> tuple[str, ...]:
+    """The content layer for a photograph of that detail."""
+    return ("conv5_2",) if value > DETAILED else ("conv4_2",)
+
+
+def for_evenness(value: float) -> tuple[str, ...]:
+    """The style layers for a painting of that evenness at conv1_1."""
+    return STYLE_LAYERS[2:] if value < FLAT else STYLE_LAYERS
+
+
+def evenness(
+    params: Params, style: Any, layers: Sequence[str] = STYLE_LAYERS, region: Region | None = None
+) -> dict[str, float]:
+    """How evenly fine texture lies over an image, at each layer: median over mean of the windows' energy.
 
     Near 1 where every place has texture, 0 where most places are flat and the energy lies in edges between them.
+    `region`: where in the array the image lies, from its corner on.
     """
-    return dict(zip(STYLE_LAYERS, map(float, _evenness(params, style)), strict=True))
+    return dict(zip(layers, map(float, _evenness(params, style, region, tuple(layers))), strict=True))
 
 
-def detail(params: Params, content: Any) -> float:
+def detail(params: Params, content: Any, region: Region | None = None) -> float:
     """The share of the finest windows in the energy of conv3_1, over the same of white noise: 0 smooth, 1 noise."""
     noise = jax.random.uniform(jax.random.key(0), (1, NOISE_SIDE, NOISE_SIDE, 3))
-    return float(_fine_share(params, content) / _fine_share(params, noise))
+    return float(_fine_share(params, content, region) / _fine_share(params, noise, None))
+
+
+@partial(jax.jit, static_argnames="layers")
+def _evenness(
+    params: Params, image: Float[Array, "1 h w 3"], region: Region | None, layers: tuple[str, ...]
+) -> Float[Array, " layers"]:
+    maps = features(params, image, layers, region=region)
+
+    def ratio(layer: str) -> Array:
+        _, energy, inside = _windows(maps[layer], region, block_of(layer))
+        energy = jnp.sum(energy, -1, keepdims=True)
+        mean = jnp.sum(energy, where=inside) / jnp.sum(inside)
+        return jnp.nanmedian(jnp.where(inside, energy, jnp.nan)) / jnp.maximum(mean, jnp.finfo(energy.dtype).tiny)
+
+    return jnp.stack([ratio(layer) for layer in layers])
 
 
 @jax.jit
-def _evenness(params: Params, image: Float[Array, "1 h w 3"]) -> Float[Array, " layers"]:
-    maps = features(params, image, STYLE_LAYERS)
-
-    def ratio(f: Array) -> Array:
-        energy = jnp.sum(_windows(f)[1], -1)
-        return jnp.median(energy) / jnp.maximum(jnp.mean(energy), jnp.finfo(f.dtype).tiny)
-
-    return jnp.stack([ratio(maps[layer]) for layer in STYLE_LAYERS])
-
-
-@jax.jit
-def _fine_share(params: Params, image: Float[Array, "1 h w 3"]) -> Float[Array, ""]:
-    f, energy = _windows(features(params, image, ["conv3_1"])["conv3_1"])
-    whole = jnp.sum(jnp.var(f, (1, 2)))
-    fine = jnp.sum(jnp.mean(energy, (1, 2))) * 4 / 3  # of independent values a window of 4 holds 3/4 of the variance
+def _fine_share(params: Params, image: Float[Array, "1 h w 3"], region: Region | None) -> Float[Array, ""]:
+    maps = features(params, image, ["conv3_1"], region=region)["conv3_1"]
+    f, energy, inside = _windows(maps, region, block_of("conv3_1"))
+    count = jnp.sum(inside)
+    mean = jnp.sum(f, (1, 2), keepdims=True) / (4 * count)
+    whole = jnp.sum((f - mean) ** 2, where=inside.repeat(2, 1).repeat(2, 2)) / (4 * count)
+    fine = (
+        jnp.sum(energy, where=inside) / count * 4 / 3
+    )  # of independent values a window of 4 holds 3/4 of the variance
     return fine / jnp.maximum(whole, jnp.finfo(f.dtype).tiny)
 
 
-def _windows(f: Float[Array, "1 h w c"]) -> tuple[Float[Array, "1 _h _w c"], Float[Array, "1 _h2 _w2 c"]]:
-    """The map without an odd last row or column, and the variance in each of its 2x2 windows."""
+def _windows(
+    f: Float[Array, "1 h w c"], region: Region | None, block: int
+) -> tuple[Float[Array, "1 _h _w c"], Float[Array, "1 _h2 _w2 c"], Bool[Array, "1 _h2 _w2 1"]]:
+    """The map without an odd last row or column, zero beyond the image; the variance in each of its 2x2 windows; which
+    of these lie in the image.
+    """
     h, w = f.shape[1] // 2, f.shape[2] // 2
     f = f[:, : 2 * h, : 2 * w]
-    return f, jnp.var(f.reshape(1, h, 2, w, 2, -1), (2, 4))
+    energy = jnp.var(f.reshape(1, h, 2, w, 2, -1), (2, 4))
+    inside = jnp.ones((1, h, w, 1), bool) if region is None else region.mask(energy.shape, block + 1)
+    return jnp.where(inside.repeat(2, 1).repeat(2, 2), f, 0), energy, inside

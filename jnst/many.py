@@ -15,15 +15,15 @@ import numpy as np
 
 from jnst import image, memory
 from jnst.architecture import MIN_SIDE
-from jnst.config import check_for_batch
+from jnst.config import AUTO, check_for_batch
 from jnst.errors import InputError
 from jnst.jobs import REQUESTS, Entry, check_outputs, entries_of
 from jnst.manifest import Manifest, is_begun, open_manifest
 from jnst.options import NOT_GIVEN, Options, check_normalize, check_sizes
-from jnst.paths import AnyPath, is_folder, is_object, names_in, reaching
+from jnst.paths import AnyPath, is_folder, is_object, names_in, reaching, resolved
 
 if TYPE_CHECKING:
-    from jnst.batch import Job, Picture, Plan, Result
+    from jnst.batch import Job, Picture, Plan, Result, Step
     from jnst.weights import Weights
 
 WAIT_SECONDS = 7 * 24 * 3600  # of a process that is done, for the others: the first one of them holds them together
@@ -67,9 +67,21 @@ def check(options: Options) -> AnyPath:
     with reaching(out):
         if out.exists() and not out.is_dir():
             raise InputError(f"{out} is a file; many pictures need a folder: give another -o")
-    if sheet and sheet.parent != out:
-        image.check_writable(sheet)
+    if sheet:
+        image.check_format(sheet)
+        if sheet.parent != out:
+            image.check_writable(sheet)
     return out
+
+
+def check_sheet(sheet: AnyPath, entries: list[Entry], *, replace: bool) -> None:
+    """Raises InputError where the contact sheet would take the place of something else."""
+    pictures = {resolved(path) for entry in entries for path in (entry.content, entry.style, entry.output)}
+    if resolved(sheet) in pictures:
+        raise InputError(f"{sheet} is also one of the pictures; give another --contact-sheet")
+    with reaching(sheet):
+        if sheet.exists() and not replace:
+            raise InputError(f"{sheet} exists; give --overwrite to replace it, or another --contact-sheet")
 
 
 def run(options: Options, weights_of: Any) -> int:
@@ -88,8 +100,10 @@ def run(options: Options, weights_of: Any) -> int:
         except OSError as error:
             raise InputError(f"{out} cannot be made ({error.strerror}); give another -o") from None
     process, processes = _join(options)
-    mine = entries[process::processes]
-    check_outputs(mine, set() if is_begun(out) else names_in(out), overwrite=options.file.overwrite)
+    mine, begun = entries[process::processes], is_begun(out)
+    check_outputs(mine, set() if begun else names_in(out), overwrite=options.file.overwrite)
+    if options.batch.contact_sheet:
+        check_sheet(options.batch.contact_sheet, entries, replace=begun or options.file.overwrite)
     for left in out.glob(f"{image.UNFINISHED}*") if processes == 1 else ():
         left.unlink(missing_ok=True)
     weights = weights_of(options)
@@ -141,11 +155,13 @@ def paint(
         except InputError as error:
             failed[entry] = str(error)
             tell.failed()
+    if any(AUTO in (job.config.content_layers, job.config.style_layers) for job in jobs if job.config):
+        tell.say("measuring the images, whose layers are to be chosen")
     devices, limit = jax.local_devices(), options.machine.max_memory
     mesh = jax.sharding.Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
     found = batch.stylize_many(
         jobs, weights, mesh=mesh, batch_size=options.batch.batch_size,
-        memory=memory.parse_bytes(limit) if limit else plan.available(), tell=tell.plan,
+        memory=memory.parse_bytes(limit) if limit else plan.available(), tell=tell.plan, watch=tell.step,
     )  # fmt: skip
     with ThreadPoolExecutor(1) as writer:
         written: list[Future] = []
@@ -200,8 +216,10 @@ def write(result: "Result", manifest: Manifest) -> None:
     assert result.image is not None
     entry: Entry = result.job.name
     image.save(result.image, entry.output)
-    manifest.add(entry, {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,
-                         "stop_reason": result.stop_reason})  # fmt: skip
+    facts = {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,
+             "stop_reason": result.stop_reason}  # fmt: skip
+    config = result.job.config or entry.config  # with the layers that were chosen, where they were
+    manifest.add(entry, {**facts, "content_layers": config.content_layers, "style_layers": config.style_layers})
 
 
 def write_sheet(entries: list[Entry], path: AnyPath) -> None:
@@ -227,6 +245,10 @@ def _join(options: Options) -> tuple[int, int]:
     return jax.process_index(), jax.process_count()
 
 
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 class Teller:
     """How far the batch is: a line when it begins and every few seconds."""
 
@@ -234,17 +256,29 @@ class Teller:
 
     def __init__(self, total: int, before: int, *, quiet: bool) -> None:
         self.total, self.before, self.quiet = total, before, quiet
-        self.finished, self.failures = 0, 0
+        self.finished, self.failures, self.share, self.programs, self.planned = 0, 0, 0.0, 0, 0
         self.began = self.last = time.perf_counter()
         if before:
-            self._say(f"{before} of {total} are done already")
+            self.say(f"{before} of {total} are done already")
 
     def seconds(self) -> float:
         return time.perf_counter() - self.began
 
     def plan(self, plan: "Plan") -> None:
-        count = len(plan.buckets)
-        self._say(f"{self.total - self.before} pictures, {count} programs to compile, {plan.waste:.0%} of pixels empty")
+        self.planned = count = len(plan.buckets)
+        pictures, programs = _counted(self.total - self.before, "picture"), _counted(count, "program")
+        self.say(f"{pictures}, {programs} to compile, {plan.waste:.0%} of pixels empty")
+
+    def step(self, step: "Step") -> None:
+        """What comes next; a program that must be compiled first takes a while."""
+        self.share = step.share
+        if step.compiles:
+            self.programs += 1
+            height, width = step.bucket.canvas
+            at_a_time = f"{step.slots} at a time" if step.slots > 1 else "one at a time"
+            self.say(f"program {self.programs} of {self.planned}: up to {width}x{height} pixels, {at_a_time}")
+        else:
+            self._report()
 
     def done(self) -> None:
         self.finished += 1
@@ -260,9 +294,12 @@ class Teller:
             return
         self.last = time.perf_counter()
         rate = 60 * self.finished / self.seconds()
-        left = (self.total - gone) / rate if rate else 0
-        self._say(f"{gone} of {self.total} done, {self.failures} failed, {rate:.1f} a minute, {left:.1f} min left")
+        parts = [f"{gone} of {self.total} done, {self.failures} failed", f"{rate:.1f} a minute"]
+        if gone < self.total and self.share:
+            left = self.seconds() * (1 / self.share - 1) / 60
+            parts.append(f"{self.share:.0%} of the work, {left:.1f} min left")
+        self.say(", ".join(parts))
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         if not self.quiet:
             print(f"jnst: {text}", file=sys.stderr, flush=True)

@@ -64,6 +64,16 @@ class Task:
         return self.stages[self.stage][0]
 
     @property
+    def pixels(self) -> int:
+        """Of the scale."""
+        return self.scale.height * self.scale.width
+
+    def work(self, stage: int) -> int:
+        """What a scale costs: iterations times pixels."""
+        scale = self.stages[stage][0]
+        return scale.iterations * scale.height * scale.width
+
+    @property
     def bucket(self) -> Bucket:
         return self.stages[self.stage][1]
 

@@ -10,6 +10,7 @@ quality     seconds until the loss that PyTorch's LBFGS (lr 1, history 100, clam
 memory      peak memory of the process, after 3 and after 9 iterations, all compiled before, and when it compiles; and
             seconds an iteration: plain, with maps computed again, in windows (pictures are enlarged where need be)
 batch       many photographs of six sizes in one manner, as one folder and as single runs, all compiled before
+throughput  images an hour in one process: single runs in a loop, one batch, PyTorch in a loop; by default only on a GPU
 precision   iterations a second and images an hour in float32, TF32 and bfloat16; by default only on a GPU or TPU
 
 What PyTorch can do is skipped, and said, where it is not installed: pip install -e ".[bench]".
@@ -33,19 +34,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from bench_batch import CONTENT, HAS_TORCH, ONE_SIZE, STYLE, batch, throughput
 from PIL import Image
 
 from jnst import image, minimize, objective, solver, transfer, vgg, weights
 from jnst.architecture import kernel_shapes, layer_names
-from jnst.config import Config
 from jnst.errors import InputError
 from jnst.plan import available
 from jnst.trace import versions
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
-CONTENT, STYLE = "tubingen.jpg", "starry_night.jpg"
 SCRIPTS = Path(__file__).parent
-ONE_SIZE = Config(scales=("1",), style_sizes=1)
 POINTS = 48  # at which the gradient's error is measured: where no ReLU switches it is rounding, where one does, more
 
 
@@ -321,41 +319,6 @@ def memory(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def batch(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Figure 6: a folder of photographs against as many single runs of the command line."""
-    shapes = [(1, 0.75), (0.75, 1), (1, 1), (1, 0.66), (0.66, 1), (1, 0.7)]
-    for size, iterations in zip(options.batch_sizes, options.batch_iterations, strict=True):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            (folder / "photos").mkdir()
-            with Image.open(options.images / CONTENT) as picture:
-                for k in range(options.batch_photos):
-                    width, height = (round(size * side) for side in shapes[k % len(shapes)])
-                    place = (10 * k, 5 * k, 10 * k + 4 * width, 5 * k + 4 * height)
-                    cut = picture.crop(place).resize((width, height), Image.Resampling.LANCZOS)
-                    cut.save(folder / "photos" / f"{k:02d}.png")
-            common = ["--weights", options.weights, "--image-size", size, "--iterations", iterations, "--quiet"]
-
-            def run(content: Path, output: Path, common: list = common, folder: Path = folder) -> float:
-                command = [sys.executable, "-m", "jnst.run", content, options.images / STYLE, "-o", output, *common]
-                began = time.perf_counter()
-                subprocess.run(list(map(str, command)), check=True,
-                               env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder / "cache"),
-                                    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"})  # fmt: skip
-                return time.perf_counter() - began
-
-            photos = sorted((folder / "photos").iterdir())
-            first = run(folder / "photos", folder / "first")
-            for photo in photos[: len(shapes)]:
-                run(photo, folder / f"compile_{photo.name}")
-            single = sum(run(photo, folder / photo.name) for photo in photos)
-            together = run(folder / "photos", folder / "again")
-            yield {
-                "size": size, "iterations": iterations, "photographs": len(photos), "single runs": single,
-                "one batch": together, "ratio": together / single, "one batch, compiling": first,
-            }  # fmt: skip
-
-
 def precision(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Figure 5: the same run in each precision, its result judged in float32, beside PyTorch's LBFGS."""
     evaluate = jax.jit(objective.evaluate, static_argnames="spec")
@@ -382,7 +345,8 @@ def precision(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-FIGURES = {f.__name__: f for f in (evaluation, job, quality, memory, batch, precision)}
+FIGURES = {f.__name__: f for f in (evaluation, job, quality, memory, batch, throughput, precision)}
+FOR_GPUS = ("precision", "throughput")
 
 
 def print_table(name: str, rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -402,7 +366,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path, help=f"a folder with {CONTENT} and {STYLE}")
     parser.add_argument("--weights", type=Path, required=True, help="a weight file")
-    parser.add_argument("--figures", nargs="+", choices=FIGURES, help="all but precision, unless there is a GPU or TPU")
+    parser.add_argument(
+        "--figures", nargs="+", choices=FIGURES, help=f"all but {' and '.join(FOR_GPUS)}, unless there is a GPU or TPU"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], help="of evaluation")
     parser.add_argument("--job-sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--quality-sizes", type=int, nargs="+", default=[256])
@@ -411,6 +377,9 @@ def main() -> None:
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[128, 256])
     parser.add_argument("--batch-iterations", type=int, nargs="+", default=[50, 100])
     parser.add_argument("--batch-photos", type=int, default=24)
+    parser.add_argument("--throughput-sizes", type=int, nargs="+", default=[256, 512])
+    parser.add_argument("--throughput-iterations", type=int, default=100)
+    parser.add_argument("--throughput-precisions", nargs="+", default=["float32", "tensorfloat32"])
     parser.add_argument("--precision-sizes", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--iterations", type=int, default=200, help="of a job")
@@ -420,7 +389,7 @@ def main() -> None:
     options = parser.parse_args()
 
     device = jax.devices()[0]
-    figures = options.figures or [name for name in FIGURES if name != "precision" or device.platform != "cpu"]
+    figures = options.figures or [name for name in FIGURES if name not in FOR_GPUS or device.platform != "cpu"]
     about = {
         "device": f"{device.platform}: {device.device_kind}",
         "cores": os.cpu_count(),

@@ -46,10 +46,14 @@ class Objective:
         self.layers = [
             (name, self._kernel(params[name]["kernel"]), self._tensor(params[name]["bias"])) for name in names
         ]
+        self.match(content, style)
+
+    def match(self, content: Any, style: Any) -> None:
+        """Another pair, by the same network."""
         with torch.no_grad():
             maps, style_maps = self.features(self.image(content)), self.features(self.image(style))
-        self.content = {name: maps[name] for name in config.content_layers}
-        self.gram = {name: mean_gram(style_maps[name]) for name in config.style_layers}
+        self.content = {name: maps[name] for name in Config().content_layers}
+        self.gram = {name: mean_gram(style_maps[name]) for name in Config().style_layers}
 
     def _tensor(self, array: Any) -> Any:
         return torch.tensor(np.asarray(array), device=self.device, dtype=self.dtype)

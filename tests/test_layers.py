@@ -5,7 +5,10 @@ import pytest
 from conftest import picture
 from PIL import Image, ImageDraw
 
-from jnst import Config, layers
+from jnst import Config, InputError, layers
+from jnst.buckets import in_corner
+from jnst.tasks import Job, Picture
+from jnst.vgg import Region
 from jnst.weights import Weights
 
 SIDE = 192
@@ -67,6 +70,37 @@ def test_evenness_is_that_of_its_definition(vgg16: Weights):
     image[:, :, SIDE // 3 :] = 0.5
     assert layers.evenness(vgg16.params, image)["conv1_1"] < 0.01
     assert layers.evenness(vgg16.params, IMAGES["noise"])["conv1_1"] > 0.9
+
+
+def test_many_are_measured_as_single_ones_are(vgg16: Weights):
+    """Of several sizes, in shared canvases; an image that cannot be loaded gets the default layers."""
+    images = {(kind, h, w): IMAGES[kind][:, :h, :w] for kind in IMAGES for h, w in ((150, 171), (161, 161))}
+    for image in images.values():
+        region = Region.of(1, *image.shape[1:3])
+        padded = in_corner(image, (176, 180))
+        even, expected = layers.evenness(vgg16.params, padded, region=region), layers.evenness(vgg16.params, image)
+        assert even == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        assert layers.detail(vgg16.params, padded, region) == pytest.approx(
+            layers.detail(vgg16.params, image), rel=1e-4
+        )
+
+    def fail():
+        raise InputError("no such file")
+
+    pictures = {name: Picture.of(image) for name, image in images.items()}
+    jobs = [Job(content, pictures["strokes", 161, 161], AUTO, name) for name, content in pictures.items()]
+    jobs += [
+        Job(Picture("broken", (40, 40), fail), Picture.of(IMAGES["flat shapes"])),
+        Job(*2 * [Picture.of(IMAGES["noise"])]),
+    ]
+    found = layers.choose_many(jobs, Config(content_layers=("auto",)), vgg16.params)
+    for job, (name, image) in zip(found, images.items(), strict=False):
+        assert job.name == name
+        assert job.config == layers.choose(AUTO, vgg16.params, image, images["strokes", 161, 161])[0]
+    assert found[-2].config == Config()
+    assert found[-1].config == Config(content_layers=("conv5_2",))
+    plain = [Job(pictures["noise", 161, 161], pictures["noise", 161, 161], Config())]
+    assert layers.choose_many(plain, AUTO, vgg16.params)[0] is plain[0]
 
 
 def test_what_the_user_names_stays(vgg16: Weights):

@@ -58,7 +58,8 @@ def test_every_photograph_in_every_manner(folders, capsys):
     assert sorted(line["job"]["output"] for line in lines(folders)) == outputs(folders)
     assert image.load(sheet).shape[1:3] == (3 * 166 + 6, 3 * 166 + 6)
     shown = capsys.readouterr()
-    assert "4 pictures, 1 programs to compile, 0% of pixels empty" in shown.err
+    assert "4 pictures, 1 program to compile, 0% of pixels empty" in shown.err
+    assert "program 1 of 1: up to 48x40 pixels, 2 at a time" in shown.err
     assert "4 of 4 done, 0 failed" in shown.err
     assert "(4 pictures," in shown.out
 
@@ -151,10 +152,6 @@ def test_combinations_that_cannot_be_are_refused(folders, capsys):
         ((folders / "photos", photo, "-o", out, "--devices", 2), "--devices is for single pictures"),
         ((folders / "photos", photo, "-o", out, "--max-memory", "ten"), "--max-memory must be a size like 6GB"),
         ((folders / "photos", photo, "-o", out, "--optimizer", "adam"), "--optimizer adam paints single pictures only"),
-        (
-            (folders / "photos", photo, "-o", out, "--style-layers", "auto"),
-            "--style-layers auto is for single pictures",
-        ),
         ((folders / "photos", photo, "-o", out, "--preset", "gatys2016"), "a batch needs --normalize-with FOLDER too"),
         ((folders / "photos", photo, "-o", out, "--processes", 2, "--process", 2), "--process 2 of --processes 2"),
     ):
@@ -169,6 +166,34 @@ def test_pictures_of_no_batch_are_not_replaced(folders, capsys):
     assert jnst(folders) == 2
     assert "a_x.png exists; give --overwrite" in capsys.readouterr().err
     assert (folders / "out" / "a_x.png").read_bytes() == b"mine"
+
+
+def test_layers_are_chosen_for_each_picture(folders, capsys):
+    """The flat painting has no texture, so that the low layers are left out; the noise keeps them."""
+    Image.fromarray(np.full((48, 48, 3), 99, np.uint8)).save(folders / "paintings" / "flat.png")
+    (folders / "photos" / "b.png").write_text("no picture")
+    assert jnst(folders, "--style-layers", "auto", "--content-layers", "auto") == 1
+    assert "measuring the images" in capsys.readouterr().err
+    chosen = {line["job"]["output"]: (line["content_layers"], line["style_layers"]) for line in lines(folders)}
+    low = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
+    assert chosen == {
+        "a_x.png": (["conv5_2"], low), "a_y.png": (["conv5_2"], low), "a_flat.png": (["conv5_2"], low[2:]),
+    }  # fmt: skip
+
+
+def test_the_contact_sheet_takes_the_place_of_nothing_else(folders, capsys):
+    mine = folders / "mine.png"
+    mine.write_bytes(b"mine")
+    for sheet, message in (
+        (folders / "photos" / "a.png", "a.png is also one of the pictures; give another --contact-sheet"),
+        (folders / "out" / "b_x.png", "b_x.png is also one of the pictures"),
+        (folders / "out" / "sheet.gif", "sheet.gif has the extension '.gif'"),
+        (mine, "mine.png exists; give --overwrite"),
+    ):
+        assert jnst(folders, "--contact-sheet", sheet) == 2
+        assert message in capsys.readouterr().err
+    assert mine.read_bytes() == b"mine"
+    assert not outputs(folders)
 
 
 def start(folder, *more):
