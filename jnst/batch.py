@@ -21,7 +21,7 @@ from jnst import minimize, objective
 from jnst.buckets import Size, in_corner
 from jnst.config import Config, check_for_batch
 from jnst.errors import InputError
-from jnst.layers import choose_many
+from jnst.measured import choose_many
 from jnst.memory import resident
 from jnst.objective import Spec
 from jnst.resample import resize

@@ -5,24 +5,19 @@ instead of conv4_2 for a very detailed photograph. Both are read off the energy 
 windows, 2x2 positions: how evenly it lies over the image, and its share in the whole. Thresholds: docs/layers.md.
 """
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jnst.architecture import block_of
-from jnst.buckets import canvases, in_corner
 from jnst.config import AUTO, Config
-from jnst.errors import InputError
-from jnst.tasks import Job, Picture
 from jnst.vgg import Params, Region, features
 
-T = TypeVar("T")
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 FLAT = 0.1  # evenness at conv1_1 below which a painting is made of large flat shapes
 DETAILED = 0.69  # detail at conv3_1 above which a photograph is very detailed
@@ -71,44 +66,6 @@ def choose(config: Config, params: Params, content: Any, style: Any) -> tuple[Co
         return config, None
     chosen = {name: layers for name, layers in measured.items() if name.endswith("layers")}
     return replace(config, **chosen), Choice(**measured)
-
-
-def choose_many(jobs: Sequence[Job], config: Config, params: Params) -> list[Job]:
-    """The same for many jobs: each image is measured once, by programs that images of several sizes share.
-
-    Args:
-        jobs: what to paint; those without `auto` come back as they are, and so do those whose image cannot be loaded,
-            with the default layers: whoever paints them will find that.
-        config: the settings of all jobs that have none of their own.
-        params: as `choose` takes them.
-    """
-    own = [job.config or config for job in jobs]
-    contents = {job.content.key: job.content for job, c in zip(jobs, own, strict=True) if c.content_layers == AUTO}
-    styles = {job.style.key: job.style for job, c in zip(jobs, own, strict=True) if c.style_layers == AUTO}
-    by_content = _measured(contents, lambda x, region: for_detail(detail(params, x, region)))
-    by_style = _measured(styles, lambda x, region: for_evenness(evenness(params, x, ("conv1_1",), region)["conv1_1"]))
-    found = []
-    for job, settings in zip(jobs, own, strict=True):
-        named = {}
-        if settings.content_layers == AUTO:
-            named["content_layers"] = by_content.get(job.content.key, Config().content_layers)
-        if settings.style_layers == AUTO:
-            named["style_layers"] = by_style.get(job.style.key, Config().style_layers)
-        found.append(replace(job, config=replace(settings, **named)) if named else job)
-    return found
-
-
-def _measured(pictures: Mapping[Hashable, Picture], measure: Callable[[Any, Region], T]) -> dict[Hashable, T]:
-    """What is measured of each picture that can be loaded, in the corner of a canvas."""
-    canvas = canvases(Counter(picture.size for picture in pictures.values()))
-    found = {}
-    for key, picture in pictures.items():
-        try:
-            image = picture.load()
-        except (InputError, OSError):
-            continue
-        found[key] = measure(in_corner(image, canvas[picture.size]), Region.of(1, *picture.size))
-    return found
 
 
 def for_detail(value: float) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ os.environ["JNST_WEIGHTS_URL"] = "http://127.0.0.1:9/vgg19.h5"  # nothing listen
 from jaxtyping import install_import_hook
 
 # every module with arrays but `solver`, whose class comes from jaxopt; `config` checks its own values, in words
-CHECKED = ("batch", "formats", "image", "layers", "losses", "manifest", "minimize", "normalize", "objective", "paths",
-           "resample", "scales",
-           "sharding", "slots", "tasks", "tiles", "transfer", "unpickle", "vgg", "weights", "winograd")  # fmt: skip
+CHECKED = ("batch", "formats", "image", "layers", "losses", "manifest", "measured", "minimize", "normalize",
+           "objective", "paths", "resample", "scales", "sharding", "slots", "tasks", "tiles", "transfer", "unpickle",
+           "vgg", "weights", "winograd")  # fmt: skip
 install_import_hook([f"jnst.{module}" for module in CHECKED], "beartype.beartype")
 
 from pathlib import Path

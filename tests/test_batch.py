@@ -52,8 +52,8 @@ def compare(results, singles):
 def test_a_batch_of_padded_images_paints_what_single_runs_paint(vgg16: Weights, singles):
     """Four slots and six jobs of three sizes: slots are taken again."""
     plans, steps = [], []
-    watch = {"tell": plans.append, "watch": steps.append}
-    results = list(batch.stylize_many(jobs_of(), vgg16, SMALL, batch_size=4, **watch))
+    found = batch.stylize_many(jobs_of(), vgg16, SMALL, batch_size=4, tell=plans.append, watch=steps.append)
+    results = list(found)
     compare(results, singles)
     assert [step.share for step in steps] == sorted(step.share for step in steps)
     assert steps[0].share == 0 < steps[-1].share < 1

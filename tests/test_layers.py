@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from jnst import Config, InputError, layers
 from jnst.buckets import in_corner
+from jnst.measured import choose_many
 from jnst.tasks import Job, Picture
 from jnst.vgg import Region
 from jnst.weights import Weights
@@ -89,18 +90,16 @@ def test_many_are_measured_as_single_ones_are(vgg16: Weights):
 
     pictures = {name: Picture.of(image) for name, image in images.items()}
     jobs = [Job(content, pictures["strokes", 161, 161], AUTO, name) for name, content in pictures.items()]
-    jobs += [
-        Job(Picture("broken", (40, 40), fail), Picture.of(IMAGES["flat shapes"])),
-        Job(*2 * [Picture.of(IMAGES["noise"])]),
-    ]
-    found = layers.choose_many(jobs, Config(content_layers=("auto",)), vgg16.params)
+    noise = Picture.of(IMAGES["noise"])
+    jobs += [Job(Picture("broken", (40, 40), fail), Picture.of(IMAGES["flat shapes"])), Job(noise, noise)]
+    found = choose_many(jobs, Config(content_layers=("auto",)), vgg16.params)
     for job, (name, image) in zip(found, images.items(), strict=False):
         assert job.name == name
         assert job.config == layers.choose(AUTO, vgg16.params, image, images["strokes", 161, 161])[0]
     assert found[-2].config == Config()
     assert found[-1].config == Config(content_layers=("conv5_2",))
     plain = [Job(pictures["noise", 161, 161], pictures["noise", 161, 161], Config())]
-    assert layers.choose_many(plain, AUTO, vgg16.params)[0] is plain[0]
+    assert choose_many(plain, AUTO, vgg16.params)[0] is plain[0]
 
 
 def test_what_the_user_names_stays(vgg16: Weights):

@@ -53,13 +53,13 @@ def lines(folder):
 def test_every_photograph_in_every_manner(folders, capsys):
     sheet = folders / "sheet.png"
     assert jnst(folders, "--contact-sheet", sheet) == 0
-    assert outputs(folders) == ["a_x.png", "a_y.png", "b_x.png", "b_y.png"]
+    assert outputs(folders) == ["a_x.png", "a_y.png", "b_x.png", "b_y.png"]  # two on each of eight devices
     assert [line["iterations"] for line in lines(folders)] == [2] * 4
     assert sorted(line["job"]["output"] for line in lines(folders)) == outputs(folders)
     assert image.load(sheet).shape[1:3] == (3 * 166 + 6, 3 * 166 + 6)
     shown = capsys.readouterr()
     assert "4 pictures, 1 program to compile, 0% of pixels empty" in shown.err
-    assert "program 1 of 1: up to 48x40 pixels, 2 at a time" in shown.err
+    assert "program 1 of 1: up to 48x40 pixels, 16 at a time" in shown.err
     assert "4 of 4 done, 0 failed" in shown.err
     assert "(4 pictures," in shown.out
 
