@@ -1,4 +1,4 @@
-"""`auto` layers of many jobs: each image is measured once (`jnst.layers`), and images of several sizes share programs."""
+"""`auto` layers of many jobs: each image is measured once (`jnst.layers`), by programs that several sizes share."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
