@@ -240,7 +240,7 @@ def test_several_devices_paint_one_picture(files, capsys):
     assert jnst(files, "--devices", 2, "--quiet") == 0
     assert (files / "photo_painting.png").exists()
     assert jnst(files, "--devices", 99, "--overwrite") == 2
-    assert "--devices 99: this machine has 4; give at most that many" in capsys.readouterr().err
+    assert "--devices 99: this machine has 8; give at most that many" in capsys.readouterr().err
     assert jnst(files, "--devices", 0, "--overwrite") == 2
     assert "--devices must be at least 1, got 0" in capsys.readouterr().err
     assert jnst(files, "--devices", 2, "--tile", 300, "--overwrite") == 2
