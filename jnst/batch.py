@@ -410,6 +410,7 @@ class _Work:
             task.stage, task.start = task.stage + 1, image
             self.ready.setdefault(task.bucket, deque()).append(task)
             return None
+        self.work_done += sum(task.work(stage) for stage in range(task.stage + 1, len(task.stages)))  # never begun
         image = resize(image, *task.job.content.size)
         counts = task.iterations, task.evaluations, minimize.STOP_REASONS[stop]
         error = "the loss left the finite numbers; lower the weights" if stop == minimize.NOT_FINITE else ""

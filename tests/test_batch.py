@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnst import Config, InputError, batch, objective, stylize
+from jnst import Config, InputError, batch, minimize, objective, stylize
 from jnst import slots as slots_module
 from jnst.batch import Job, Picture
 from jnst.tasks import plan_of
@@ -181,6 +181,19 @@ def test_the_batch_is_as_large_as_the_memory_allows(vgg16: Weights, monkeypatch)
     work.memory = 10**9
     with pytest.raises(InputError, match=r"80x70 pixels need more than 1.0 GB; give a smaller --image-size"):
         work.slots_of(bucket, slot)
+
+
+def test_a_run_that_leaves_the_finite_numbers_counts_as_done_work(vgg16: Weights):
+    """Its finer scales are not begun."""
+    config = dataclasses.replace(SMALL, scales=("2",), iterations=6)
+    work = batch._Work(plan_of(jobs_of(config)[:1], config), vgg16.params)
+    (task,) = work.plan.tasks
+    image = jnp.zeros((1, task.scale.height, task.scale.width, 3))
+    task.done = 0
+    result = work.end(batch._Ended(task, image, 1, minimize.NOT_FINITE, float("nan")))
+    assert result is not None
+    assert "left the finite numbers" in result.error
+    assert work.work_done == work.work > 0
 
 
 def test_the_last_wave_is_as_full_as_the_others(vgg16: Weights):
