@@ -12,6 +12,7 @@ so `vmap` pays for one side only; an element that has stopped no longer changes 
 """
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,10 +21,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.flatten_util import ravel_pytree
-from jaxopt import base
 from jaxtyping import Array, Bool, Float, Int
 
 from jnst.preconditioner import Identity, Preconditioner
+
+with warnings.catch_warnings():  # that it is no longer maintained is known here; `python -W error` would end there
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from jaxopt import base
 
 RUNNING, CONVERGED, LINE_SEARCH, NOT_FINITE = range(4)
 CURVATURE = 1e-6  # pairs with s.y below so many |s||y| tell nothing but rounding

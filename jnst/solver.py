@@ -7,17 +7,21 @@ So that one compiled step is a whole run.
 The objective is `fun(x, *args) -> ((value, aux), gradient)`.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import jaxopt
 import optax
 from jaxtyping import Array, Float, Int
 
 from jnst.lbfgsb import CONVERGED, LBFGSB, LINE_SEARCH, NOT_FINITE, RUNNING
 from jnst.preconditioner import Preconditioner, Spectral
+
+with warnings.catch_warnings():  # as in jnst.lbfgsb
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import jaxopt
 
 Optimizer = Literal["lbfgsb", "adam", "jaxopt"]
 Objective = Callable[..., tuple[tuple[Array, Any], Array]]
