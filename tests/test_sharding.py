@@ -6,7 +6,7 @@ from conftest import picture
 from jnst import Config, InputError, plan, sharding, stylize
 from jnst.weights import Weights
 
-SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv3_1"), iterations=5,
+SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv3_1"), iterations=3,
                scales=("2",), style_sizes=1)  # fmt: skip
 SIZE = (67, 72)  # no multiple of anything
 
