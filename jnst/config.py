@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from jnst.architecture import check_layers
 from jnst.errors import InputError
+from jnst.network.architecture import check_layers
 
 # What a user may leave open is `None`; the help says what that means.
 Strength = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: 0.93)")]
@@ -26,7 +26,7 @@ LayerWeights = Annotated[
 
 DEFAULT_STRENGTH = 0.93
 AUTO = ("auto",)
-"""layers that are to be chosen by measurement (`jnst.layers`)"""
+"""layers that are to be chosen by measurement (`jnst.auto_layers`)"""
 
 
 @dataclass(frozen=True, kw_only=True)

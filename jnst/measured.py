@@ -1,16 +1,16 @@
-"""`auto` layers of many jobs: each image is measured once (`jnst.layers`), by programs that several sizes share."""
+"""`auto` layers of many jobs: each image is measured once (`auto_layers`), by programs that several sizes share."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from jnst.buckets import canvases, in_corner
+from jnst.auto_layers import detail, evenness, for_detail, for_evenness
+from jnst.batching import canvases, in_corner
 from jnst.config import AUTO, Config
 from jnst.errors import InputError
-from jnst.layers import detail, evenness, for_detail, for_evenness
-from jnst.tasks import Job, Picture
-from jnst.vgg import Params, Region
+from jnst.network.vgg import Params, Region
+from jnst.schedule import Job, Picture
 
 T = TypeVar("T")
 

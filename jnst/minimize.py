@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from jnst.lbfgsb import CONVERGED, LINE_SEARCH, NOT_FINITE, RUNNING
-from jnst.solver import Solver, SolverState
+from jnst.optim.base import Solver, SolverState
+from jnst.optim.lbfgsb import CONVERGED, LINE_SEARCH, NOT_FINITE, RUNNING
 
 CHUNK = 64  # the most iterations of one call, and the length of its records
 STOP_REASONS = {

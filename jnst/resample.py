@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from jnst.vgg import Region
+from jnst.network.vgg import Region
 
 RADIUS = 3
 AnyImage = Float[Array, "n _h _w 3"] | Float[np.ndarray, "n _h _w 3"]

@@ -13,17 +13,20 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jnst import minimize, objective, sharding, solver, tiles
-from jnst.architecture import MIN_SIDE, check_layers
+from jnst import minimize, sharding
+from jnst.auto_layers import choose
 from jnst.config import AUTO, DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
-from jnst.layers import choose
-from jnst.normalize import mean_activations, normalize_filters
-from jnst.objective import LossWeights, Spec
+from jnst.io.weights import Weights
+from jnst.losses import objective
+from jnst.losses import windows as tiles
+from jnst.losses.objective import LossWeights, Spec
+from jnst.losses.pyramid import Scale, scales
+from jnst.network.architecture import MIN_SIDE, check_layers
+from jnst.network.normalize import mean_activations, normalize_filters
+from jnst.network.vgg import Params, Region, architecture_of, prepare
+from jnst.optim import base as solver
 from jnst.resample import resize
-from jnst.scales import Scale, scales
-from jnst.vgg import Params, Region, architecture_of, prepare
-from jnst.weights import Weights
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
 StyleImage = Float[Array, "1 hs ws 3"] | Float[np.ndarray, "1 hs ws 3"]

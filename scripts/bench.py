@@ -37,11 +37,15 @@ import numpy as np
 from bench_batch import CONTENT, HAS_TORCH, ONE_SIZE, STYLE, batch, throughput
 from PIL import Image
 
-from jnst import image, minimize, objective, solver, transfer, vgg, weights
-from jnst.architecture import kernel_shapes, layer_names
+from jnst import minimize, transfer
+from jnst.capacity import available
 from jnst.errors import InputError
-from jnst.plan import available
-from jnst.trace import versions
+from jnst.io import image, weights
+from jnst.io.trace import versions
+from jnst.losses import objective
+from jnst.network import vgg
+from jnst.network.architecture import kernel_shapes, layer_names
+from jnst.optim import base as solver
 
 SCRIPTS = Path(__file__).parent
 POINTS = 48  # at which the gradient's error is measured: where no ReLU switches it is rounding, where one does, more

@@ -19,10 +19,11 @@ import jax
 import numpy as np
 from PIL import Image
 
-from jnst import image, transfer, weights
-from jnst.batch import Job, Picture, stylize_many
+from jnst import transfer
+from jnst.capacity import available
 from jnst.config import Config
-from jnst.plan import available
+from jnst.io import image, weights
+from jnst.scheduler import Job, Picture, stylize_many
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 CONTENT, STYLE = "tubingen.jpg", "starry_night.jpg"

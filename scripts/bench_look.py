@@ -15,9 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnst import image, losses, vgg, weights
 from jnst.config import Config
 from jnst.errors import InputError
+from jnst.io import image, weights
+from jnst.losses import statistics as losses
+from jnst.network import vgg
 from jnst.resample import resize
 
 

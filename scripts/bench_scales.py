@@ -21,12 +21,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnst import compilation, image, objective, transfer, weights
-from jnst.architecture import MIN_SIDE
+from jnst import transfer
 from jnst.config import Config
 from jnst.errors import InputError
+from jnst.io import compile_cache as compilation
+from jnst.io import image, weights
+from jnst.losses import objective
+from jnst.losses.pyramid import scales
+from jnst.network.architecture import MIN_SIDE
 from jnst.resample import resize
-from jnst.scales import scales
 
 PAIRS = [
     ("tubingen", "starry_night"), ("hoovertowernight", "wave_crop"), ("tubingen", "shipwreck"),

@@ -30,11 +30,15 @@ import numpy as np
 from PIL import Image, ImageDraw
 from solver_rivals import Outcome, scipys, torchs, two_loop
 
-from jnst import image, minimize, objective, solver, transfer, vgg, weights
+from jnst import minimize, transfer
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.preconditioner import Identity
-from jnst.trace import versions
+from jnst.io import image, weights
+from jnst.io.trace import versions
+from jnst.losses import objective
+from jnst.network import vgg
+from jnst.optim import base as solver
+from jnst.optim.preconditioner import Identity
 
 MARKS = (15, 30, 60, 100, 200)
 NUDGE = 0.002  # half a step of an 8-bit pixel

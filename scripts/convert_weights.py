@@ -9,8 +9,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from jnst import formats, weights
 from jnst.errors import InputError
+from jnst.io import formats, weights
 
 
 def convert(source: Path, target: Path, *, input: str | None = None, overwrite: bool = False) -> str:

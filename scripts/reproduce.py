@@ -27,10 +27,14 @@ import numpy as np
 import optax
 from PIL import Image
 
-from jnst import compilation, minimize, objective, solver, transfer, weights
+from jnst import minimize, transfer
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.objective import LossWeights, Spec
+from jnst.io import compile_cache as compilation
+from jnst.io import weights
+from jnst.losses import objective
+from jnst.losses.objective import LossWeights, Spec
+from jnst.optim import base as solver
 from jnst.presets import settings_of
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

@@ -16,10 +16,10 @@ import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
-from jnst import image, weights
-from jnst.architecture import block_of, layer_names
 from jnst.config import DEFAULT_STRENGTH, Config
+from jnst.io import image, weights
 from jnst.memory import peak_of_process
+from jnst.network.architecture import block_of, layer_names
 
 HISTORY = 100  # PyTorch's default
 
@@ -28,7 +28,7 @@ class Objective:
     """`L = (1 - r) L_c + r L_s` of Config(), by autograd; images are NCHW.
 
     Args:
-        params: as `jnst.weights.load` gives them.
+        params: as `jnst.io.weights.load` gives them.
         content, style: (1, h, w, 3), RGB in [0, 1].
         channels_last: PyTorch's other memory layout.
     """

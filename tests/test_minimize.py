@@ -2,7 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnst import minimize, solver
+from jnst import minimize
+from jnst.optim import base as solver
 
 START = jnp.linspace(0.1, 0.9, 48).reshape(1, 4, 4, 3)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from jnst import Config, InputError
-from jnst.options import config_of, parse
+from jnst.cli.options import config_of, parse
 from jnst.presets import PRESETS, listing, settings_of
 
 STUDY = {

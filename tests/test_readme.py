@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jnst import run
+from jnst.cli import main as run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

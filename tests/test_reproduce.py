@@ -9,7 +9,7 @@ import pytest
 from test_scripts import SCRIPTS, script
 
 from jnst.config import Config
-from jnst.weights import Weights
+from jnst.io.weights import Weights
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import small_table
 from PIL import Image
-from test_weights import small_table
 
-from jnst import formats, weights
 from jnst.errors import InputError
+from jnst.io import formats, weights
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 

@@ -1,10 +1,11 @@
 import jax
 import numpy as np
 import pytest
-from conftest import picture
+from helpers import picture
 
-from jnst import Config, InputError, plan, sharding, stylize
-from jnst.weights import Weights
+from jnst import Config, InputError, sharding, stylize
+from jnst import capacity as plan
+from jnst.io.weights import Weights
 
 SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv3_1"), iterations=5,
                scales=("2",), style_sizes=1)  # fmt: skip

@@ -4,12 +4,13 @@ import itertools
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import picture
+from helpers import picture
 
 import jnst
-from jnst import Config, InputError, objective, transfer
-from jnst.normalize import mean_activations, normalize_filters
-from jnst.weights import Weights
+from jnst import Config, InputError, transfer
+from jnst.io.weights import Weights
+from jnst.losses import objective
+from jnst.network.normalize import mean_activations, normalize_filters
 
 # shallow layers, so that a compile is short; the same shape and layers throughout, so that there is one
 SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"), iterations=6)
