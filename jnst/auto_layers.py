@@ -44,7 +44,11 @@ class Choice:
         found = []
         if self.style_layers and self.evenness:
             value = self.evenness["conv1_1"]
-            kind = f"below {MAX_FLAT_EVENNESS}: large flat shapes" if value < MAX_FLAT_EVENNESS else f"at least {MAX_FLAT_EVENNESS}: texture all over"
+            kind = (
+                f"below {MAX_FLAT_EVENNESS}: large flat shapes"
+                if value < MAX_FLAT_EVENNESS
+                else f"at least {MAX_FLAT_EVENNESS}: texture all over"
+            )
             found.append(f"style layers {' '.join(self.style_layers)} (evenness {value:.2f}, {kind})")
         if self.content_layers and self.detail is not None:
             many = self.detail > MIN_DETAIL

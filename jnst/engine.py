@@ -63,12 +63,12 @@ class Run(NamedTuple):
 
 
 class Records(NamedTuple):
-    """The iterations of one chunk: of each run the first `count` of MAX_TICKS rows are filled."""
+    """The iterations of one chunk: of each run the first `rows` of MAX_TICKS are filled."""
 
-    count: Int[Array, " n"]
-    evaluations: Int[Array, "n rows"]
+    rows: Int[Array, " n"]
+    evaluations: Int[Array, "n ticks"]
     losses: Losses
-    """every leaf (n, rows)"""
+    """every leaf (n, MAX_TICKS)"""
 
 
 def start(program: Program, x: Float[Array, "1 h w 3"]) -> Run:
@@ -160,7 +160,7 @@ def _tick(program: Program, params: Params, problem: Problem, parts: Any, run: R
         x, state = _each(partial(_update, program), parts, run.x, run.state, bounds, gradients, losses)
     better = state.value < run.best
     best_x = jnp.where(better[:, None, None, None], x, run.best_x)
-    new = Run(x, state, best_x, jnp.minimum(state.value, run.best))
+    new = Run(x, state, best_x, jnp.where(better, state.value, run.best))
     if len(active) == 1:  # else there would be no tick; without a choice the history is updated in place
         return new
     return jax.tree.map(partial(_choose, active), new, run)
@@ -238,10 +238,10 @@ def _blank_records(run: Run) -> Records:
 
 def _record(records: Records, run: Run, ended: Array) -> Records:
     """The records with a row more for each run that ended an iteration."""
-    rows = (jnp.arange(MAX_TICKS)[None] == records.count[:, None]) & ended[:, None]
+    rows = (jnp.arange(MAX_TICKS)[None] == records.rows[:, None]) & ended[:, None]
     evaluations = jnp.where(rows, run.state.evaluations[:, None], records.evaluations)
     losses = jax.tree.map(lambda old, new: jnp.where(rows, new[:, None], old), records.losses, run.state.aux)
-    return Records(records.count + ended, evaluations, losses)
+    return Records(records.rows + ended, evaluations, losses)
 
 
 @partial(jax.jit, donate_argnames="places")

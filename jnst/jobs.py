@@ -5,7 +5,7 @@ touches a device.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -153,7 +153,7 @@ class Extras:
     """devices over which the rows of each picture are split"""
 
 
-def make_schedule(jobs: Sequence[Job], config: Config, extras: Extras = Extras()) -> Schedule:  # noqa: B008
+def make_schedule(jobs: Sequence[Job], config: Config, extras: Extras = Extras()) -> Schedule:
     """Returns every job's scales and their programs.
 
     Args:

@@ -1,4 +1,4 @@
-"""From settings to the pieces of a problem: the objective, the solver, the weights, the start image, and their checks."""
+"""From settings to the pieces of a problem: objective, solver, loss weights, start image, and their checks."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,6 @@ from jaxtyping import Array, Float
 
 from jnst.config import AUTO, DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
-from jnst.io.image import resize
 from jnst.losses import objective as objectives
 from jnst.losses import terms as losses
 from jnst.losses import windows
@@ -26,14 +25,18 @@ from jnst.optim.base import Solver
 from jnst.optim.first_order import Projected, adam
 from jnst.optim.lbfgsb import LBFGSB
 from jnst.optim.preconditioner import Spectral
-from jnst.optim.stock import StockLBFGSB
+from jnst.optim.stock import Stock
+from jnst.resample import resize
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
 Optimizer = Solver | optax.GradientTransformation
 
 
 def default_terms(
-    config: Config, styles: Iterable[str] = ("style",), weights: Sequence[float] = (1.0,), masked: Sequence[bool] = (False,)
+    config: Config,
+    styles: Iterable[str] = ("style",),
+    weights: Sequence[float] = (1.0,),
+    masked: Sequence[bool] = (False,),
 ) -> tuple[Term, ...]:
     """Returns the terms of the method (eq. 1 to 4) that a config names; what has no weight is left out.
 
@@ -89,7 +92,7 @@ def solver_for(config: Config, optimizer: Optimizer | None = None) -> Any:
             history_size=config.history_size, history_dtype=config.history_dtype, preconditioner=Spectral()
         ),
         "adam": lambda: adam(config.learning_rate),
-        "jaxopt": lambda: StockLBFGSB(history_size=config.history_size),
+        "jaxopt": lambda: Stock(history_size=config.history_size),
     }
     return solvers[config.optimizer]()
 

@@ -1,7 +1,7 @@
 """Many jobs on one engine: a batch advances in one device step, a finished picture leaves, the next takes its place.
 
-The host's side: queues, places, results. `jobs` says what is computed together, `targets` begins a task, `capacity` says
-how many fit, `engine` advances them. A single picture is a batch of one (`transfer.stylize`).
+The host's side: queues, places, results. `jobs` says what is computed together, `targets` begins a task, `capacity`
+says how many fit, `engine` advances them. A single picture is a batch of one (`transfer.stylize`).
 """
 
 import time
@@ -23,12 +23,12 @@ from jnst.capacity import Capacity
 from jnst.config import Config, check_for_batch
 from jnst.engine import MAX_TICKS, Program, Records, Run
 from jnst.errors import InputError, OutOfMemory, is_out_of_memory
-from jnst.io.image import resize
 from jnst.io.weights import Weights
 from jnst.jobs import Extras, Job, Schedule, Task, make_schedule
 from jnst.network.vgg import Params
 from jnst.optim.base import NOT_FINITE, RUNNING, STOP_REASONS
 from jnst.records import Callback, Iteration, Progress, Result
+from jnst.resample import resize
 from jnst.targets import CACHE_BYTES, PREFETCH_TASKS, Begun, TargetStore
 
 MIN_JOBS_IN_FLIGHT = 64  # and twice the places: images wait on the host between two scales
@@ -284,7 +284,7 @@ class Scheduler:
         state = run.state
         counts = [np.asarray(a) for a in (state.iterations, state.evaluations, state.status, run.best)]
         now = self.clock()
-        per_tick = (now - started) / max(1, int(records.count.max(initial=0)))
+        per_tick = (now - started) / max(1, int(records.rows.max(initial=0)))
         batch.ticks = max(1, min(2 * batch.ticks, int(CHUNK_SECONDS / max(per_tick, 1e-6))))
         for k, task in enumerate(batch.tasks):
             if task is None:
@@ -321,7 +321,7 @@ class Scheduler:
     def _history(self, task: Task, records: Records, k: int, started: float, now: float) -> list[Iteration]:
         """The rows of a chunk; of a later scale's start image none is made."""
         began = self.began if task.began is None else task.began
-        counts = [task.evaluations + int(n) for n in records.evaluations[k, : records.count[k]]]
+        counts = [task.evaluations + int(n) for n in records.evaluations[k, : records.rows[k]]]
         previous = task.history[-1].evaluations if task.history else 0
         rows, size = [], (task.scale.width, task.scale.height)
         for row, count in enumerate(counts):
@@ -332,8 +332,9 @@ class Scheduler:
             seconds = started - began + share * (now - started)
             losses = jax.tree.map(lambda leaf, row=row: float(leaf[k, row]), records.losses)
             layers = _style_layers(task.program, losses.terms)
-            groups = [losses.groups.get(name, 0.0) for name in ("content", "style")]
-            rows.append(Iteration(task.iterations + number, size, count, seconds, losses.total, *groups, layers))
+            content, style = (losses.groups.get(name, 0.0) for name in ("content", "style"))
+            iteration = task.iterations + number
+            rows.append(Iteration(iteration, size, count, seconds, losses.total, content, style, layers))
         task.history += rows
         return rows
 

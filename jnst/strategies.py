@@ -7,7 +7,7 @@ compiled program, which the run then reuses; what the process holds already is a
 
 import dataclasses
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,8 +59,7 @@ def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = N
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
 
     def begin(params: Params, image: Any) -> tuple[Problem, Run]:
-        names = {term.target for term in objective.terms if term.target}
-        targets = objectives.targets(params, dict.fromkeys(names, image), objective=objective)
+        targets = objectives.targets(params, dict.fromkeys(objective.sources, image), objective=objective)
         weights = jax.tree.map(lambda w: jnp.ones(1, jnp.float32), objectives.default_weights(objective))
         return Problem(targets, weights, jnp.zeros((1, 2), jnp.int32), jnp.zeros(1, jnp.int32)), engine.start(
             program, image

@@ -13,13 +13,13 @@ from jaxtyping import Array
 
 from jnst.batching import Size, pad_to
 from jnst.engine import Problem, Program, Run, start
-from jnst.io.image import resize
 from jnst.jobs import Picture, Task, style_size
 from jnst.losses import objective as objectives
 from jnst.losses.objective import LossWeights
 from jnst.network.region import Region
 from jnst.network.vgg import Params, prepare_for_inference
 from jnst.problem import check_images, check_network, start_image, weights_for
+from jnst.resample import resize
 
 PREFETCH_TASKS = 16  # tasks whose images are loaded before they are begun
 LOADER_THREADS = 8  # images that are loaded at a time: in part by waiting, where they lie in an object store
@@ -71,7 +71,10 @@ class TargetStore:
     ) -> None:  # fmt: skip
         self.place, self.style_canvases, self.own_terms = place, style_canvases, own_terms
         self.params = jax.device_put(params, place)
-        self.statistics, self.pictures = {"content": Cache(cache_bytes), "style": Cache(cache_bytes)}, Cache(cache_bytes)
+        self.statistics, self.pictures = (
+            {"content": Cache(cache_bytes), "style": Cache(cache_bytes)},
+            Cache(cache_bytes),
+        )
         self.prepared: dict[Any, Params] = {}
         self.pool = ThreadPoolExecutor(LOADER_THREADS)
         self.coming: dict[Any, Future] = {}

@@ -62,23 +62,26 @@ def stylize(
     record, normalized = (params.record(), params.normalized) if isinstance(params, Weights) else (None, "")
     arrays = params.params if isinstance(params, Weights) else params
     styles = list(style) if isinstance(style, list | tuple) else [(style, None)]
-    if content is None:
-        content, init = styles[0][0], _texture_start(styles[0][0], config) if init is None else init
-    check_images({"content": content} | {f"style {k}" if k else "style": image for k, (image, _) in enumerate(styles)})
-    check_network(config, arrays, content.shape[1:3])
-    _check_masks(content, styles)
-    config, _ = choose(config, arrays, content, styles[0][0])
+    photograph: Any = content
+    if photograph is None:
+        photograph, init = styles[0][0], _texture_start(styles[0][0], config) if init is None else init
+    check_images(
+        {"content": photograph} | {f"style {k}" if k else "style": image for k, (image, _) in enumerate(styles)}
+    )
+    check_network(config, arrays, photograph.shape[1:3])
+    _check_masks(photograph, styles)
+    config, _ = choose(config, arrays, photograph, styles[0][0])
     if config.normalize_filters and not normalized:
-        means = mean_activations(arrays, (content, *(image for image, _ in styles)), pooling=config.pooling)
+        means = mean_activations(arrays, (photograph, *(image for image, _ in styles)), pooling=config.pooling)
         arrays = normalize_filters(arrays, means)
     if mesh is not None and config.tile not in ("auto", 0):
         raise InputError(f"tile {config.tile} and several devices: give one of the two")
-    if init is not None and init.shape != content.shape:
-        raise InputError(f"init must have the content's shape {content.shape}, got {init.shape}")
+    if init is not None and init.shape != photograph.shape:
+        raise InputError(f"init must have the content's shape {photograph.shape}, got {init.shape}")
     picture, extras = Picture.from_array, Extras(None if terms is None else tuple(terms), optimizer, mesh)
     first, *others = (Style(picture(image), None if mask is None else picture(mask)) for image, mask in styles)
     job = Job(
-        picture(content), first.picture, init=None if init is None else picture(init), mask=first.mask,
+        picture(photograph), first.picture, init=None if init is None else picture(init), mask=first.mask,
         more_styles=tuple(others),
     )  # fmt: skip
     scheduler = Scheduler(

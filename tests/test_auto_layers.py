@@ -10,9 +10,9 @@ from jnst import auto_layers as layers
 from jnst.auto_layers import choose_many
 from jnst.batching import pad_to
 from jnst.io.weights import Weights
+from jnst.jobs import Job, Picture
 from jnst.network.architecture import DEFAULT_STYLE_LAYERS
 from jnst.network.region import Region
-from jnst.jobs import Job, Picture
 
 SIDE = 192
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jnst import Config, InputError, capacity, engine, stylize
-from jnst.io.weights import Weights
 from jnst.capacity import Capacity
+from jnst.io.weights import Weights
 from jnst.jobs import Extras, Job, Picture, make_schedule
 from jnst.losses import objective as objectives
 from jnst.losses import terms
@@ -16,7 +16,7 @@ from jnst.network.region import Region
 from jnst.scheduler import Scheduler, stylize_many
 
 SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"), iterations=4,
-               scales=("1",), style_sizes=1)  # fmt: skip
+               scales=("1",), style_pyramid_levels=1)  # fmt: skip
 SIZES = [(67, 80), (70, 76), (80, 67)]
 STYLES = [(66, 72), (80, 64)]
 
@@ -91,7 +91,7 @@ def test_a_long_run_differs_by_no_more_than_rounding_does(vgg16: Weights):
 
 def test_each_image_has_its_own_weights_and_its_own_number_of_iterations(vgg16: Weights):
     light = dataclasses.replace(SMALL, strength=0.5, iterations=2)
-    kept = dataclasses.replace(SMALL, style_weight=0.0, style_sizes=2, iterations=1)  # content alone
+    kept = dataclasses.replace(SMALL, style_weight=0.0, style_pyramid_levels=2, iterations=1)  # content alone
     jobs = [
         *jobs_of()[:1],
         *(dataclasses.replace(jobs_of(c)[0], name=n) for c, n in ((light, "light"), (kept, "kept"))),
@@ -105,7 +105,7 @@ def test_each_image_has_its_own_weights_and_its_own_number_of_iterations(vgg16: 
 
 
 def test_scales_follow_each_other_in_a_batch(vgg16: Weights):
-    config = dataclasses.replace(SMALL, scales=("2",), style_sizes=2, iterations=6)
+    config = dataclasses.replace(SMALL, scales=("2",), style_pyramid_levels=2, iterations=6)
     job = jobs_of(config)[0]
     work = Scheduler(make_schedule([job], config), vgg16.params)
     (result,) = work.run()

@@ -2,8 +2,7 @@ import dataclasses
 
 import pytest
 
-from jnst import Config, InputError
-from jnst import strategies
+from jnst import Config, InputError, strategies
 from jnst.io.weights import Weights
 
 SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"))

@@ -118,7 +118,9 @@ def test_a_true_answer_of_the_callback_stops_the_run(vgg16: Weights):
 
 def test_the_callback_is_called_at_its_multiples(vgg16: Weights):
     seen = []
-    stylize(vgg16, dataclasses.replace(SMALL, iterations=8), callback_every=3, callback=lambda p: seen.append(p.iteration))
+    stylize(
+        vgg16, dataclasses.replace(SMALL, iterations=8), callback_every=3, callback=lambda p: seen.append(p.iteration)
+    )
     assert {3, 6, 8} <= set(seen)
 
 
