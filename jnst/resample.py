@@ -1,59 +1,35 @@
-"""Another size for an image, by Lanczos's filter of radius 3, in float: to any size, or half (inside a gradient).
+"""Another size for an image, by Lanczos's filter of radius 3, in float on the host."""
 
-Halving weighs pixels by their distance to the new pixel's centre alone, whatever the size. So an image that lies in the
-corner of a larger array has the same halves as the image alone.
-"""
-
-from functools import partial
-
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jaxtyping import Array, Float, Int
-
-from jnst.network.vgg import Region
+from jaxtyping import Array, Float
 
 RADIUS = 3
 AnyImage = Float[Array, "n _h _w 3"] | Float[np.ndarray, "n _h _w 3"]
 
 
 def resize(image: AnyImage, height: int, width: int) -> Float[np.ndarray, "n {height} {width} 3"]:
-    """Another size, within [0, 1]; on the host, so that no new size waits for a compiler."""
+    """Gives an image another size, on the host, so that no new size waits for a compiler.
+
+    Args:
+        image: in [0, 1].
+        height: in pixels.
+        width: in pixels.
+
+    Returns:
+        The image in float32, within [0, 1]; itself where it has that size.
+    """
     pixels = np.asarray(image, np.float32)
     if pixels.shape[1:3] == (height, width):
         return pixels
     down, across = _matrix(pixels.shape[1], height), _matrix(pixels.shape[2], width)
     rows = np.tensordot(down, pixels, (1, 1))  # (height, n, _w, 3)
-    found = np.tensordot(across, rows, (1, 2))  # (width, height, n, 3)
-    return np.clip(found.transpose(2, 1, 0, 3), 0, 1)
+    columns = np.tensordot(across, rows, (1, 2))  # (width, height, n, 3)
+    return np.clip(columns.transpose(2, 1, 0, 3), 0, 1)
 
 
 def _matrix(old: int, new: int) -> Float[np.ndarray, "{new} {old}"]:
-    """Of each old pixel's weight in each new one, as `jax.image.resize` has it."""
+    """Interpolation matrix: row i holds the weights of the source pixels in output pixel i (as `jax.image.resize`)."""
     centres = (np.arange(new)[:, None] + 0.5) * old / new - 0.5
     distance = np.abs(centres - np.arange(old)[None]) / max(old / new, 1)
     kernel = np.where(distance < RADIUS, np.sinc(distance) * np.sinc(distance / RADIUS), 0)
     return (kernel / kernel.sum(1, keepdims=True)).astype(np.float32)
-
-
-def halve(image: Float[Array, "n h w 3"], region: Region | None = None) -> Float[Array, "n h2 w2 3"]:
-    """Half the size, floor(h / 2) x floor(w / 2): linear, so it may leave [0, 1] a little.
-
-    `region`: which part of the array is image, from its first pixel on; zero beyond it.
-    """
-    count, height, width = image.shape[:3]
-    heights, widths = (jnp.full(count, height), jnp.full(count, width)) if region is None else region[2:]
-    by_rows, by_columns = _weights(height, heights), _weights(width, widths)
-    product = partial(jnp.einsum, precision=lax.Precision.HIGHEST)
-    return product("nyh,nhxc->nyxc", by_rows, product("nxw,nhwc->nhxc", by_columns, image))
-
-
-def _weights(length: int, sizes: Int[Array, " n"]) -> Float[Array, "n half length"]:
-    """Of each pixel in each new one, for images of these sizes in arrays of this length."""
-    new, old = jnp.arange(length // 2)[None, :, None], jnp.arange(length)[None, None]
-    distance = (old - 2 * new - 0.5) / 2  # new pixel i is centred between old pixels 2i and 2i + 1
-    kernel = jnp.sinc(distance) * jnp.sinc(distance / RADIUS)
-    size = sizes[:, None, None]
-    kernel = jnp.where((jnp.abs(distance) < RADIUS) & (old < size) & (new < size // 2), kernel, 0)
-    total = jnp.sum(kernel, -1, keepdims=True)
-    return kernel / jnp.where(total == 0, 1, total)

@@ -27,7 +27,7 @@ def mesh_of(count: int) -> Mesh | None:
     )
 
 
-def split(x: Float[Array, "n h w 3"], mesh: Mesh, unit: int) -> Float[Array, "n _h w 3"]:
+def split(x: Float[Array, "n h w c"], mesh: Mesh, unit: int) -> Float[Array, "n _h w c"]:
     """By rows, below which zeros are laid until every device has as many, in multiples of `unit`."""
     rows = unit * mesh.size
     padded = jnp.pad(x, ((0, 0), (0, -x.shape[1] % rows), (0, 0), (0, 0)))

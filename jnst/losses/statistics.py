@@ -1,25 +1,30 @@
-"""The losses of the method: feature maps in, scalars out.
+"""What the losses see of an image: statistics of its feature maps, or of its pixels.
 
-Maps are float, NHWC or with any other leading axes (written `*n`), which the results keep: each image has its own loss.
-Equation numbers are those of docs/method.md: Gatys, Ecker, Bethge, "Image Style Transfer Using Convolutional Neural
-Networks", CVPR 2016, in the notation of the 2017 reimplementation study. F and P are the maps of the result and of the
-content as (M positions) x (N filters) matrices, G and A the Gram matrices of the result and of the style.
+Maps are float, (n, h, w, c), one an image. Equation numbers are those of docs/method.md: Gatys, Ecker, Bethge, "Image
+Style Transfer Using Convolutional Neural Networks", CVPR 2016, in the notation of the 2017 reimplementation study. F
+and P are the maps of the result and of the content as (M positions) x (N filters) matrices, G and A the Gram matrices
+of the result and of the style.
 """
 
 from functools import partial
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float, Shaped
 
-Form = Literal["relative", "mse", "sum"]
 STRIP_ELEMENTS = 2**19  # of a map, at a time, on the CPU
 
 
 def gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
-    """Gram matrix `G_ij = sum_k F_ki F_kj` (eq. 2)."""
+    """Computes the Gram matrix `G_ij = sum_k F_ki F_kj` (eq. 2).
+
+    Args:
+        f: maps, with any leading axes.
+
+    Returns:
+        One symmetric, positive semidefinite matrix a map.
+    """
     return _gram(f.reshape(*f.shape[:-3], -1, f.shape[-1]))
 
 
@@ -37,7 +42,10 @@ def _plain_gram(f: Array) -> Array:
 
 
 def _gram_by_strips(f: Array) -> Array:
-    """`_plain_gram` a few positions at a time: XLA:CPU writes the transposed factor down, here not of the whole map."""
+    """Accumulates the Gram matrix over strips of positions.
+
+    XLA:CPU writes the transposed factor of the product to memory; strips keep that copy small.
+    """
     rows = min(f.shape[-2], max(1, STRIP_ELEMENTS // f.shape[-1]))
     count = f.shape[-2] // rows
 
@@ -59,43 +67,38 @@ _gram.defvjp(_gram_forward, _gram_backward)
 
 
 def mean_gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
-    """Gram matrix divided by its number of positions M, so that images of different sizes can be compared."""
+    """Computes the Gram matrix divided by its number of positions M, so that images of any size can be compared.
+
+    Args:
+        f: maps, with any leading axes.
+
+    Returns:
+        G / M of each map.
+    """
     return gram(f) / (f.shape[-3] * f.shape[-2])
 
 
-def content_loss(f: Float[Array, "*n h w c"], p: Float[Array, "*n h w c"], *, form: Form) -> Float[Array, "*n"]:
-    """Content loss of one layer.
+def total_variation(
+    x: Float[Array, "*n h w c"], weights: Shaped[Array, "*n h w 1"] | None = None
+) -> Float[Array, "*n"]:
+    """Averages the squared difference of neighbouring pixels, horizontal plus vertical.
 
-    sum: `1/2 sum_ij (F_ij - P_ij)^2` (eq. 1); mse: `mean_ij (F_ij - P_ij)^2`; relative: `|F - P|^2 / |P|^2`.
+    Args:
+        x: images.
+        weights: of each pixel, at least 0 (or boolean); a difference has the product of its two pixels' weights.
+
+    Returns:
+        0 for a flat image, at most 2 for pixels in [0, 1].
     """
-    return _squared_error(f, p, axes=(-3, -2, -1), form=form, factor=0.5)
+    vertical, horizontal = x[..., 1:, :, :] - x[..., :-1, :, :], x[..., :, 1:, :] - x[..., :, :-1, :]
+    if weights is None:
+        return jnp.mean(jnp.square(vertical), (-3, -2, -1)) + jnp.mean(jnp.square(horizontal), (-3, -2, -1))
+    w = weights.astype(x.dtype)
+    pairs = w[..., 1:, :, :] * w[..., :-1, :, :], w[..., :, 1:, :] * w[..., :, :-1, :]
+    return _weighted_mean_square(vertical, pairs[0]) + _weighted_mean_square(horizontal, pairs[1])
 
 
-def style_loss(g: Float[Array, "*n c c"], a: Float[Array, "*n c c"], *, form: Form) -> Float[Array, "*n"]:
-    """Style loss `E_l` of one layer, from `mean_gram` of the result and of the style.
-
-    sum: `1/(4 N^2) sum_ij (G_ij/M - A_ij/M')^2` (eq. 3, exactly so where the sizes M and M' are equal);
-    mse: `mean_ij (G_ij/M - A_ij/M')^2`; relative: `|G/M - A/M'|^2 / |A/M'|^2`.
-    """
-    return _squared_error(g, a, axes=(-2, -1), form=form, factor=1 / (4 * g.shape[-1] ** 2))
-
-
-def _squared_error(x: Array, target: Array, *, axes: tuple[int, ...], form: Form, factor: float) -> Array:
-    error = jnp.square(x - target)
-    if form == "sum":
-        return factor * jnp.sum(error, axes)
-    if form == "mse":
-        return jnp.mean(error, axes)
-    norm = jnp.sum(jnp.square(target), axes)  # 0 only for a map that is off everywhere: then nothing is to be matched
-    return jnp.sum(error, axes) / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
-
-
-def total_variation(x: Float[Array, "*n h w c"], inside: Bool[Array, "*n h w 1"] | None = None) -> Float[Array, "*n"]:
-    """Mean squared difference of neighbouring pixels, horizontal plus vertical (0 for a flat image, at most 2).
-
-    `inside`: where x is image; all of it by default.
-    """
-    where = (None, None) if inside is None else (inside[..., 1:, :, :], inside[..., :, 1:, :])
-    vertical = jnp.mean(jnp.square(x[..., 1:, :, :] - x[..., :-1, :, :]), (-3, -2, -1), where=where[0])
-    horizontal = jnp.mean(jnp.square(x[..., :, 1:, :] - x[..., :, :-1, :]), (-3, -2, -1), where=where[1])
-    return vertical + horizontal
+def _weighted_mean_square(difference: Array, weights: Array) -> Array:
+    total = jnp.sum(weights, (-3, -2, -1)) * difference.shape[-1]
+    # rows of one pixel, or a mask that is empty, have no difference
+    return jnp.sum(weights * jnp.square(difference), (-3, -2, -1)) / jnp.where(total > 0, total, 1)

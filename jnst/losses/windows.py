@@ -1,28 +1,36 @@
-"""Statistics of an image too large for the memory: exactly those of the whole image, tile by tile.
+"""Statistics of an image too large for the memory: exactly those of the whole image, window by window.
 
 A map's value depends on the pixels within the receptive field only. So the image is cut into overlapping windows, and
 of each window only the core counts, from whose maps no window's edge is seen; beyond the image the maps are zero, as
-VGG's padding is. Gram matrices are summed over the cores, content maps put together from them, and the losses are those
-of the whole image. For the gradient every window is computed once more, with the gradient in the statistics at hand.
+VGG's padding is. What is a sum over positions is summed over the cores, what has one value a position is put together
+from them. For the gradient every window is computed once more, with the gradient in the statistics at hand.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jnst.errors import InputError
-from jnst.losses import statistics as losses
-from jnst.network.architecture import block_of, layer_names
-from jnst.network.vgg import Params, Region, architecture_of, dense, readings
+from jnst.losses.observation import Observation, Positions, observe_layers
+from jnst.network.architecture import detect, layer_names, stride_of
+from jnst.network.conv import instantiate_zeros
+from jnst.network.region import Region
+from jnst.network.vgg import Params
+
+Options = tuple[tuple[str, Any], ...]
+Weights = Mapping[tuple[str, str], Array]
+"""of positions, by mask and layer, padded to whole cores"""
 
 
-class Grid(NamedTuple):
-    """How an image is cut: windows of `core + 2 margin` pixels a side, cores beside each other."""
+@dataclass(frozen=True)
+class Windows:
+    """How an image is cut, in pixels: windows of `core + 2 margin` a side, whose cores lie beside each other."""
 
     height: int
     width: int
@@ -31,158 +39,250 @@ class Grid(NamedTuple):
 
     @property
     def rows(self) -> int:
+        """Windows one below another."""
         return -(-self.height // self.core)
 
     @property
     def columns(self) -> int:
+        """Windows side by side."""
         return -(-self.width // self.core)
 
+    @property
+    def count(self) -> int:
+        """All windows."""
+        return self.rows * self.columns
 
-def receptive_radius(architecture: str, layers: Sequence[str]) -> int:
-    """How far, in pixels, a value of the deepest of these layers looks to the right (to the left a little less)."""
+    def pad(self, x: Float[Array, "n h w c"]) -> Float[Array, "n _h _w c"]:
+        """Lays zeros around images, so that every window lies inside."""
+        bottom, right = self.rows * self.core - self.height, self.columns * self.core - self.width
+        return jnp.pad(x, ((0, 0), (self.margin, self.margin + bottom), (self.margin, self.margin + right), (0, 0)))
+
+    def unpad(self, padded: Float[Array, "n _h _w c"]) -> Float[Array, "n h w c"]:
+        """Takes the zeros away again."""
+        return padded[:, self.margin : self.margin + self.height, self.margin : self.margin + self.width]
+
+    def corner(self, k: Int[Array, ""], stride: int = 1) -> tuple[Array, Array]:
+        """Gives the position of window k's core in maps of that stride, which is the window's in the padded image."""
+        return k // self.columns * self.core // stride, k % self.columns * self.core // stride
+
+    def slice(self, padded: Float[Array, "n _h _w c"], k: Int[Array, ""]) -> Float[Array, "n side side c"]:
+        """Cuts window k out of padded images."""
+        side, (n, _, _, c) = self.core + 2 * self.margin, padded.shape
+        return lax.dynamic_slice(padded, (0, *self.corner(k), 0), (n, side, side, c))
+
+    def region(self, whole: Region, k: Int[Array, ""]) -> Region:
+        """Gives the region of window k, of an image that has the region `whole`."""
+        top, left = self.corner(k)
+        return whole._replace(top=whole.top + top - self.margin, left=whole.left + left - self.margin)
+
+    def inner(self, maps: Float[Array, "n h w c"], stride: int) -> Float[Array, "n _h _w c"]:
+        """Cuts the core out of a window's map of that stride."""
+        core = slice(self.margin // stride, (self.margin + self.core) // stride)
+        return maps[:, core, core]
+
+    def assembled(self, part: tuple[int, ...], stride: int) -> tuple[int, ...]:
+        """Gives the shape of the array in which parts of that shape, one a core, lie beside each other."""
+        return part[0], self.rows * self.core // stride, self.columns * self.core // stride, *part[3:]
+
+    def place(self, array: Array, part: Array, stride: int, k: Int[Array, ""]) -> Array:
+        """Writes core k's part, of that stride, into the array put together of all of them."""
+        return lax.dynamic_update_slice(array, part, (0, *self.corner(k, stride), *(0,) * (part.ndim - 3)))
+
+    def take(self, array: Array, shape: tuple[int, ...], stride: int, k: Int[Array, ""]) -> Array:
+        """Reads core k's part, of that shape and stride, from the array put together of all of them."""
+        return lax.dynamic_slice(array, (0, *self.corner(k, stride), *(0,) * (len(shape) - 3)), shape)
+
+    def fill(self, array: Array, stride: int) -> Array:
+        """Lays zeros beyond an array that has one value a position, up to whole cores."""
+        whole = self.assembled(array.shape, stride)
+        return jnp.pad(array, [(0, new - old) for new, old in zip(whole, array.shape, strict=True)])
+
+
+def receptive_radius(architecture: str, layers: Iterable[str]) -> int:
+    """Tells how far a value of the deepest of these layers looks to the right, to the left a little less.
+
+    Args:
+        architecture: "vgg16" or "vgg19".
+        layers: names `convB_I`.
+
+    Returns:
+        Pixels.
+    """
     names = layer_names(architecture)
     radius, step = 0, 1
     for name in names[: 1 + max(map(names.index, layers))]:
-        if 2 ** (block_of(name) - 1) > step:  # after a pooling, whose window reaches one step on
+        if stride_of(name) > step:  # after a pooling, whose window reaches one step on
             radius, step = radius + step, 2 * step
         radius += step
     return radius
 
 
-def grid(height: int, width: int, tile: int, architecture: str, layers: Sequence[str]) -> Grid:
-    """The grid for windows of at most `tile` pixels a side.
+def grid(height: int, width: int, tile: int, architecture: str, layers: Sequence[str]) -> Windows:
+    """Cuts an image into windows of at most `tile` pixels a side.
+
+    Args:
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        tile: side of a window, in pixels.
+        architecture: "vgg16" or "vgg19".
+        layers: all that are observed.
+
+    Returns:
+        The windows.
 
     Raises:
         InputError: a window that is smaller than the receptive field.
     """
-    unit = 2 ** (max(map(block_of, layers)) - 1)  # cores must lie on whole positions of the deepest maps
+    unit = max(map(stride_of, layers))  # cores must lie on whole positions of the deepest maps
     radius = receptive_radius(architecture, layers)
     margin = -(-radius // unit) * unit
     core = (tile - 2 * margin) // unit * unit
     if core <= 0:
         need, deepest = 2 * margin + unit, max(layers)
         raise InputError(
-            f"--tile {tile} is smaller than the receptive field of {deepest}: at least {need}, or 0 for none"
+            f"`tile` {tile} is smaller than the receptive field of {deepest}: at least {need}, or 0 for none"
         )
-    return Grid(height, width, core, margin)
+    return Windows(height, width, core, margin)
 
 
-def statistics(
+def observe_by_windows(
     params: Params,
-    x: Float[Array, "1 h w 3"],
-    content_layers: tuple[str, ...],
-    style_layers: tuple[str, ...],
+    x: Float[Array, "n h w 3"],
+    requests: tuple[Observation, ...],
     *,
     tile: int,
+    positions: Positions,
     options: Mapping[str, Any],
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The maps of the content layers and the mean Gram matrices of the style layers, by windows of at most `tile`.
+) -> tuple[Any, ...]:
+    """Makes the observations of `observation.observe_layers` by windows, which keep nothing but x for the gradient.
 
     Args:
-        params: parameters of VGG-16 or VGG-19.
-        x: one image, RGB in [0, 1].
-        content_layers, style_layers: names of layers.
+        params: parameters of VGG-16 or VGG-19; the gradient in them is refused.
+        x: RGB in [0, 1].
+        requests: what is observed, each a sum over positions or one value a position.
         tile: side of a window in pixels.
-        options: more for `vgg.readings`.
+        positions: which of them count.
+        options: more for `vgg.observe`.
+
+    Returns:
+        What each `observe` gives for the whole image, in the order of the requests.
 
     Raises:
-        InputError: a window that is smaller than the receptive field.
+        InputError: a window that is smaller than the receptive field, an observation of the whole image.
     """
-    layers = tuple(dict.fromkeys(content_layers + style_layers))
-    plan = grid(x.shape[1], x.shape[2], tile, architecture_of(params), layers)
-    read = partial(_read, content_layers=content_layers, style_layers=style_layers, plan=plan, options=options)
-    return _tiled(read, plan)(params, x)
+    n, height, width, _ = x.shape
+    layers = tuple(dict.fromkeys(layer for request in requests for layer in request.layers))
+    for request in requests:
+        if request.reduce == "whole":
+            raise InputError(f"`tile` must be 0 for a term with reduce='whole', here of {', '.join(request.layers)}")
+    windows = grid(height, width, tile, detect(params), layers)
+    weights = {}
+    for mask, layer in {(request.mask, layer) for request in requests for layer in request.layers if request.mask}:
+        stride = stride_of(layer)
+        of_layer = positions.weights((n, height // stride, width // stride, 1), layer, mask)
+        assert of_layer is not None  # there is a mask
+        weights[mask, layer] = windows.fill(of_layer, stride)
+    region = Region.full(n, height, width) if positions.region is None else positions.region
+    return _observe(windows, requests, tuple(sorted(options.items())), params, x, region, weights)
 
 
-def _read(
-    params: Params, window: Array, region: Region, *,
-    content_layers: tuple[str, ...], style_layers: tuple[str, ...], plan: Grid, options: Mapping[str, Any],
-) -> tuple[dict[str, Array], dict[str, Array]]:  # fmt: skip
-    """The core's part of the content maps and of the mean Gram matrices."""
+def _observe_one(
+    windows: Windows, requests: tuple[Observation, ...], options: Options,
+    params: Params, pixels: Array, k: Array, whole: Region, weights: Weights,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The core's part of every observation, from window k."""
+    region = windows.region(whole, k)
 
-    def reader(layer: str):
-        unit = 2 ** (block_of(layer) - 1)
-        core = slice(plan.margin // unit, (plan.margin + plan.core) // unit)
-        positions = (plan.height // unit) * (plan.width // unit)
+    def view(maps: Array, layer: str, request: Observation) -> tuple[Array, Array]:
+        stride = stride_of(layer)
+        core = windows.inner(maps, stride)
+        if request.mask is None:
+            return core, windows.inner(region.mask(maps.shape, stride), stride)
+        return core, windows.take(weights[request.mask, layer], (*core.shape[:3], 1), stride, k)
 
-        def read(maps: Array) -> tuple[Array | None, Array | None]:
-            inner = maps[:, core, core]
-            content, style = layer in content_layers, layer in style_layers
-            return inner if content else None, losses.gram(inner) / positions if style else None
-
-        return read
-
-    layers = dict.fromkeys(content_layers + style_layers)
-    found = readings(params, window, {layer: reader(layer) for layer in layers}, region=region, **options)
-    return {name: found[name][0] for name in content_layers}, {name: found[name][1] for name in style_layers}
+    return observe_layers(params, pixels, requests, view, region=region, options=dict(options))
 
 
-def _tiled(read: Any, plan: Grid) -> Any:
-    """`(params, x) -> (content maps, Gram matrices)` of the whole image, which keeps nothing but x for its gradient."""
-    side, count = plan.core + 2 * plan.margin, plan.rows * plan.columns
+def _observe_all(
+    windows: Windows, requests: tuple[Observation, ...], options: Options,
+    params: Params, x: Array, region: Region, weights: Weights,
+) -> tuple[Any, ...]:  # fmt: skip
+    """Every observation of the whole image, put together window after window."""
+    padded = windows.pad(x)
+    strides = [stride_of(request.layers[0]) for request in requests]
 
-    def canvas(x: Array) -> Array:
-        bottom, right = (n * plan.core - s for n, s in ((plan.rows, plan.height), (plan.columns, plan.width)))
-        return jnp.pad(x, ((0, 0), (plan.margin, plan.margin + bottom), (plan.margin, plan.margin + right), (0, 0)))
+    def part(k: Array) -> tuple[Any, ...]:
+        return _observe_one(windows, requests, options, params, windows.slice(padded, k), k, region, weights)
 
-    def corner(k: Array) -> tuple[Array, Array]:
-        return k // plan.columns * plan.core, k % plan.columns * plan.core
+    def add(wholes: tuple[Any, ...], k: Array) -> tuple[tuple[Any, ...], None]:
+        sums = []
+        for request, stride, whole, new in zip(requests, strides, wholes, part(k), strict=True):
+            join = jnp.add if request.reduce == "sum" else partial(_place, windows, stride, k)
+            sums.append(jax.tree.map(join, whole, new))
+        return tuple(sums), None
 
-    def window(padded: Array, k: Array) -> tuple[Array, Region]:
-        top, left = corner(k)
-        region = Region(*(jnp.full(1, v) for v in (top - plan.margin, left - plan.margin, plan.height, plan.width)))
-        return lax.dynamic_slice(padded, (0, top, left, 0), (1, side, side, 3)), region
+    def empty(request: Observation, stride: int, leaf: Any) -> Array:
+        return jnp.zeros(leaf.shape if request.reduce == "sum" else windows.assembled(leaf.shape, stride), leaf.dtype)
 
-    def place(layer: str, k: Array) -> tuple[Any, ...]:
-        unit = 2 ** (block_of(layer) - 1)
-        top, left = corner(k)
-        return 0, top // unit, left // unit, 0
+    def crop(request: Observation, stride: int, leaf: Array) -> Array:
+        return leaf if request.reduce == "sum" else leaf[:, : windows.height // stride, : windows.width // stride]
 
-    def whole(layer: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        unit = 2 ** (block_of(layer) - 1)
-        return 1, plan.rows * plan.core // unit, plan.columns * plan.core // unit, shape[-1]
+    shapes = jax.eval_shape(part, jax.ShapeDtypeStruct((), jnp.int32))
+    start = tuple(jax.tree.map(partial(empty, *key), s) for *key, s in zip(requests, strides, shapes, strict=True))
+    wholes, _ = lax.scan(add, start, jnp.arange(windows.count))
+    return tuple(jax.tree.map(partial(crop, *key), s) for *key, s in zip(requests, strides, wholes, strict=True))
 
-    def compute(params: Params, x: Array) -> Any:
-        padded = canvas(x)
 
-        def add(carry: Any, k: Array) -> tuple[Any, None]:
-            maps, grams = carry
-            part, gram = read(params, *window(padded, k))
-            maps = {name: lax.dynamic_update_slice(maps[name], part[name], place(name, k)) for name in maps}
-            return (maps, jax.tree.map(jnp.add, grams, gram)), None
+def _place(windows: Windows, stride: int, k: Array, whole: Array, part: Array) -> Array:
+    return windows.place(whole, part, stride, k)
 
-        part, gram = jax.eval_shape(read, params, *jax.eval_shape(window, padded, jnp.int32(0)))
-        empty = {name: jnp.zeros(whole(name, a.shape), a.dtype) for name, a in part.items()}
-        nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), gram)
-        (maps, grams), _ = lax.scan(add, (empty, nothing), jnp.arange(count))
-        sizes = {name: 2 ** (block_of(name) - 1) for name in maps}
-        maps = {name: a[:, : plan.height // sizes[name], : plan.width // sizes[name]] for name, a in maps.items()}
-        return maps, grams
 
-    def forward(params: Any, x: Any) -> tuple[Any, tuple[Params, Array]]:
-        if any(leaf.perturbed for leaf in jax.tree.leaves(params, is_leaf=lambda leaf: hasattr(leaf, "perturbed"))):
-            raise InputError("the gradient in the parameters is not known by tiles; use tile=0")
-        params = jax.tree.map(lambda leaf: leaf.value, params, is_leaf=lambda leaf: hasattr(leaf, "perturbed"))
-        return compute(params, x.value), (params, x.value)
+_observe = jax.custom_vjp(_observe_all, nondiff_argnums=(0, 1, 2))
 
-    def backward(residuals: tuple[Params, Array], gradients: Any) -> tuple[None, Array]:
-        params, x = residuals
-        padded, (maps, grams) = canvas(x), jax.tree.map(dense, gradients, is_leaf=lambda g: hasattr(g, "shape"))
-        maps = {name: jnp.zeros(whole(name, a.shape), a.dtype).at[:, : a.shape[1], : a.shape[2]].set(a)
-                for name, a in maps.items()}  # fmt: skip
 
-        def add(total: Array, k: Array) -> tuple[Array, None]:
-            pixels, region = window(padded, k)
-            (part, _), pull_back = jax.vjp(lambda pixels: read(params, pixels, region), pixels)
-            part = {name: lax.dynamic_slice(maps[name], place(name, k), part[name].shape) for name in maps}
-            (gradient,) = pull_back((part, grams))
-            at = (0, *corner(k), 0)
-            return lax.dynamic_update_slice(total, lax.dynamic_slice(total, at, gradient.shape) + gradient, at), None
+def _forward(
+    windows: Windows, requests: tuple[Observation, ...], options: Options,
+    params: Any, x: Any, region: Any, weights: Any,
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:  # fmt: skip
+    primal = partial(jax.tree.map, lambda leaf: leaf.value, is_leaf=_is_primal)
+    if any(leaf.perturbed for leaf in jax.tree.leaves(params, is_leaf=_is_primal)):
+        raise InputError("`tile` must be 0 for a gradient in the network's parameters, which windows do not know")
+    arguments = primal(params), x.value, primal(region), primal(weights)
+    return _observe_all(windows, requests, options, *arguments), arguments
 
-        total, _ = lax.scan(add, jnp.zeros_like(padded), jnp.arange(count))
-        inner = total[:, plan.margin : plan.margin + plan.height, plan.margin : plan.margin + plan.width]
-        return None, inner
 
-    tiled = jax.custom_vjp(compute)
-    tiled.defvjp(forward, backward, symbolic_zeros=True)
-    return tiled
+def _is_primal(leaf: Any) -> bool:
+    return hasattr(leaf, "perturbed")
+
+
+def _backward(
+    windows: Windows, requests: tuple[Observation, ...], options: Options,
+    arguments: tuple[Params, Array, Region, Weights], cotangents: tuple[Any, ...],
+) -> tuple[None, Array, None, None]:  # fmt: skip
+    """The gradient in x, one window after another, each computed once more."""
+    params, x, region, weights = arguments
+    padded, strides = windows.pad(x), [stride_of(request.layers[0]) for request in requests]
+    cotangents = jax.tree.map(instantiate_zeros, cotangents, is_leaf=lambda g: hasattr(g, "shape"))
+    cotangents = tuple(
+        g if request.reduce == "sum" else jax.tree.map(partial(windows.fill, stride=stride), g)
+        for request, stride, g in zip(requests, strides, cotangents, strict=True)
+    )
+
+    def add(total: Array, k: Array) -> tuple[Array, None]:
+        pixels = windows.slice(padded, k)
+        parts, pull_back = jax.vjp(
+            lambda pixels: _observe_one(windows, requests, options, params, pixels, k, region, weights), pixels
+        )
+        of_window = tuple(
+            g if request.reduce == "sum"
+            else jax.tree.map(lambda part, g, stride=stride: windows.take(g, part.shape, stride, k), part, g)
+            for request, stride, part, g in zip(requests, strides, parts, cotangents, strict=True)
+        )  # fmt: skip
+        gradient = pull_back(of_window)[0] + windows.slice(total, k)
+        return lax.dynamic_update_slice(total, gradient, (0, *windows.corner(k), 0)), None
+
+    total, _ = lax.scan(add, jnp.zeros_like(padded), jnp.arange(windows.count))
+    return None, windows.unpad(total), None, None
+
+
+_observe.defvjp(_forward, _backward, symbolic_zeros=True)

@@ -6,164 +6,35 @@ function that captures them compiles slowly and holds a second copy. `input` say
 `(image - mean) / std`; without that entry the image is taken as it comes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from jnst.errors import InputError
 from jnst.network import winograd
-from jnst.network.architecture import BLOCKS, WIDTHS, block_of, check_layers, layer_names
+from jnst.network.architecture import (
+    BLOCKS,
+    WIDTHS,
+    block_of,
+    check_layers,
+    detect,
+    layer_names,
+    require_choice,
+    stride_of,
+)  # fmt: skip
+from jnst.network.conv import POOLS, PRECISIONS, Pooling, Precision, conv3x3, winograd_conv3x3
+from jnst.network.region import Region
+from jnst.network.scheduling import rematerialise, tap_with_barrier
 
 Params = Mapping[str, Mapping[str, Any]]
 Reader = Callable[[Array], Any]
-Pooling = Literal["max", "average"]
-Precision = Literal["float32", "tensorfloat32", "bfloat16"]
-_PRECISIONS = {
-    "float32": lax.Precision.HIGHEST, "tensorfloat32": lax.Precision.HIGH, "bfloat16": lax.Precision.DEFAULT
-}  # fmt: skip
 WINOGRAD_CHANNELS = 128  # in and out: with fewer, moving the data costs more than the products that are saved
-
-
-def _convolve(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], precision: Precision) -> Array:
-    return lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=_PRECISIONS[precision]
-    )
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def conv3x3(
-    x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], precision: Precision = "float32"
-) -> Float[Array, "n h w o"]:
-    """A 3x3 convolution, stride 1, zero padding, whose gradient in x is again an ordinary NHWC/HWIO convolution.
-
-    JAX's own input gradient reverses the kernel inside the convolution; inside a `while` or `scan`, XLA:CPU then leaves
-    its fast path (one value-and-gradient of VGG-16, 256x192: 1.26 s against 0.28 s). Values and gradients are equal.
-    """
-    return _convolve(x, kernel, precision)
-
-
-Residuals = tuple[Array | None, Array]
-"""A convolution's input, where the kernel's gradient is wanted, and its kernel."""
-
-
-def _residuals(x: Any, kernel: Any) -> Residuals:
-    return x.value if kernel.perturbed else None, kernel.value
-
-
-def _kernel_gradient(convolve: Callable[[Array, Array], Array], residuals: Residuals, g: Array) -> Array | None:
-    x, kernel = residuals
-    return None if x is None else jax.vjp(partial(convolve, x), kernel)[1](g)[0]
-
-
-def dense(g: Any) -> Array:
-    """A cotangent as an array: a symbolic zero as zeros."""
-    return g if isinstance(g, jax.Array) else jnp.zeros(g.shape, g.dtype)  # else a SymbolicZero
-
-
-def _conv3x3_forward(x: Any, kernel: Any, precision: Precision) -> tuple[Array, Residuals]:
-    return _convolve(x.value, kernel.value, precision), _residuals(x, kernel)
-
-
-def _conv3x3_backward(precision: Precision, residuals: Residuals, g: Array) -> tuple[Array, Array | None]:
-    g = dense(g)
-    flipped = residuals[1][::-1, ::-1].swapaxes(2, 3)
-    kernel_gradient = _kernel_gradient(lambda x, k: _convolve(x, k, precision), residuals, g)
-    return _convolve(g, flipped, precision), kernel_gradient
-
-
-conv3x3.defvjp(_conv3x3_forward, _conv3x3_backward, symbolic_zeros=True)
-
-
-@jax.custom_vjp
-def winograd_conv3x3(x: Float[Array, "n h w i"], transformed: Float[Array, "products i o"]) -> Float[Array, "n h w o"]:
-    """`conv3x3` by Winograd's algorithm, from `winograd.transform_kernel`; equal to a few float32 roundings."""
-    return winograd.convolve(x, transformed)
-
-
-def _winograd_forward(x: Any, transformed: Any) -> tuple[Array, Residuals]:
-    return winograd.convolve(x.value, transformed.value), _residuals(x, transformed)
-
-
-def _winograd_backward(residuals: Residuals, g: Array) -> tuple[Array, Array | None]:
-    g = dense(g)
-    return winograd.convolve_transposed(g, residuals[1]), _kernel_gradient(winograd.convolve, residuals, g)
-
-
-winograd_conv3x3.defvjp(_winograd_forward, _winograd_backward, symbolic_zeros=True)
-
-
-def _quarters(x: Array) -> tuple[Array, Array, Array, Array]:
-    """The four pixels of every 2x2 window, in reading order; an odd last row or column is left out."""
-    h, w = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
-    a, b = x[:, 0:h:2, 0:w:2], x[:, 0:h:2, 1:w:2]
-    c, d = x[:, 1:h:2, 0:w:2], x[:, 1:h:2, 1:w:2]
-    return a, b, c, d
-
-
-def max_pool(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
-    """2x2 max pooling with stride 2, floor(h / 2) x floor(w / 2).
-
-    Four strided slices: their gradient costs a ninth of `reduce_window`'s on the CPU. As there, the first of equal
-    pixels takes the whole gradient.
-    """
-    a, b, c, d = _quarters(x)
-    top, bottom = jnp.where(b > a, b, a), jnp.where(d > c, d, c)
-    return jnp.where(bottom > top, bottom, top)
-
-
-def average_pool(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
-    """2x2 average pooling with stride 2, floor(h / 2) x floor(w / 2)."""
-    a, b, c, d = _quarters(x)
-    return (a + b + c + d) / 4
-
-
-_POOLS = {"max": max_pool, "average": average_pool}
-
-
-class Region(NamedTuple):
-    """Which part of an array is image, for arrays larger than their image or cut out of it: one entry an image.
-
-    Outside every map is zero, as VGG pads, so that the maps inside are those of the image alone.
-    """
-
-    top: Int[Array, " n"]
-    """position in the image of the array's first row, a multiple of 2^(block of the deepest layer - 1)"""
-    left: Int[Array, " n"]
-    height: Int[Array, " n"]
-    """of the image, in pixels"""
-    width: Int[Array, " n"]
-
-    @classmethod
-    def of(cls, count: int, height: int | Int[Array, ""], width: int | Int[Array, ""]) -> "Region":
-        """`count` arrays in whose corner lies an image of that size."""
-        return cls(*(jnp.full(count, value) for value in (0, 0, height, width)))
-
-    def half(self) -> "Region":
-        """Of images in the corner of their arrays, both halved."""
-        return Region(self.top, self.left, self.height // 2, self.width // 2)
-
-    def positions(self, block: int) -> Int[Array, " n"]:
-        """Of each whole image's maps of this block."""
-        unit = 2 ** (block - 1)
-        return (self.height // unit) * (self.width // unit)
-
-    def mask(self, shape: tuple[int, ...], block: int) -> Bool[Array, "n h w 1"]:
-        """Where a map of this block and shape (n, h, w, c) lies in the image."""
-        unit = 2 ** (block - 1)
-
-        def inside(first: Array, size: Array, count: int) -> Array:
-            position = (first // unit)[:, None] + jnp.arange(count)[None]
-            return (position >= 0) & (position < (size // unit)[:, None])
-
-        rows, columns = inside(self.top, self.height, shape[1]), inside(self.left, self.width, shape[2])
-        return rows[:, :, None, None] & columns[:, None, :, None]
 
 
 class _Input(nn.Module):
@@ -185,13 +56,13 @@ class _Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         bias = jnp.asarray(self.param("bias", nn.initializers.zeros, (self.width,)))
-        if self.has_variable("params", "winograd"):  # from `prepare`
+        if self.has_variable("params", "winograd"):  # from `prepare_for_inference`
             transformed = self.get_variable("params", "winograd")
             y = winograd_conv3x3(x.astype(transformed.dtype), transformed)
         else:
             kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width))
-            kind = jnp.bfloat16 if self.precision == "bfloat16" else x.dtype
-            y = jnp.asarray(conv3x3(x.astype(kind), jnp.asarray(kernel, kind), self.precision))
+            dtype = jnp.bfloat16 if self.precision == "bfloat16" else x.dtype
+            y = jnp.asarray(conv3x3(x.astype(dtype), jnp.asarray(kernel, dtype), self.precision))
         return nn.relu(y + jnp.expand_dims(bias, (0, 1, 2)).astype(y.dtype))
 
 
@@ -205,20 +76,20 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, region: Region | None = None) -> tuple[Array, dict[str, Any]]:
-        """The last map, and what the readers make of theirs."""
-        number, readers, found = block_of(self.names[0]), dict(self.readers), {}
-        x = _POOLS[self.pooling](x) if number > 1 else x
-        inside = True if region is None else region.mask(x.shape, number)
+        """Gives the last map, and what the readers make of theirs."""
+        number, readers, readings = block_of(self.names[0]), dict(self.readers), {}
+        x = POOLS[self.pooling](x) if number > 1 else x
+        inside = True if region is None else region.mask(x.shape, stride_of(self.names[0]))
         x = x if region is None else jnp.where(inside, x, 0)  # an odd last row was pooled with what lies beyond it
         for name in self.names:
             x = _Conv(WIDTHS[number - 1], self.precision, name=name)(x)
             x = x if region is None else jnp.where(inside, x, 0)
             if name in readers:
-                x, found[name] = _fork(readers[name])(x)
-        return x, found
+                x, readings[name] = tap_with_barrier(readers[name])(x)
+        return x, readings
 
 
-def _blocks(architecture: str, layers: Sequence[str]) -> list[tuple[str, ...]]:
+def _blocks(architecture: str, layers: Iterable[str]) -> list[tuple[str, ...]]:
     """The layers of each block, up to the deepest one of `layers`."""
     names = layer_names(architecture)
     names = names[: 1 + max((names.index(layer) for layer in layers), default=-1)]
@@ -230,57 +101,40 @@ def _apply(block: _Block, arguments: tuple[Params, Region | None], x: Array) -> 
     return block.apply({"params": params}, x, region)
 
 
-def after(gradient: Any, x: Array) -> Array:
-    """x, known only when the gradient is: what is computed from it waits.
-
-    XLA:CPU computes whatever it can as early as it can, and holds it until it is used.
-    """
-    some = [jnp.asarray(leaf[(0,) * leaf.ndim], jnp.float32) for leaf in jax.tree.leaves(gradient)]
-    nothing = sum((0 * jnp.where(jnp.isfinite(value), value, 0) for value in some), jnp.zeros(()))
-    return x + nothing.astype(x.dtype)
-
-
-def _fork(reader: Reader) -> Callable[[Array], tuple[Array, Any]]:
-    """`x -> (x, reader(x))`, in whose gradient the reader's part is computed when the other has arrived."""
-
-    def forward(x: Array) -> tuple[tuple[Array, Any], Array]:
-        return (x, reader(x)), x
-
-    def backward(x: Array, gradients: tuple[Array, Any]) -> tuple[Array]:
-        above, read = gradients
-        return (above + jax.vjp(reader, after(above, x))[1](read)[0],)
-
-    fork = jax.custom_vjp(lambda x: (x, reader(x)))
-    fork.defvjp(forward, backward)
-    return fork
-
-
-def _recomputed(run: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]:
-    """`run(arguments, x)`, for whose gradient nothing but its arguments is kept: `jax.checkpoint` that waits."""
-
-    def forward(arguments: Any, x: Array) -> tuple[Any, tuple[Any, Array]]:
-        return run(arguments, x), (arguments, x)
-
-    def backward(residuals: tuple[Any, Array], g: Any) -> tuple[Any, Array]:
-        arguments, x = residuals
-        return jax.vjp(run, arguments, after(g, x))[1](g)
-
-    recomputed = jax.custom_vjp(run)
-    recomputed.defvjp(forward, backward)
-    return recomputed
-
-
 def features(
-    params: Params, image: Float[Array, "n h w 3"], layers: Sequence[str], **options: Any
+    params: Params,
+    image: Float[Array, "n h w 3"],
+    layers: Sequence[str],
+    *,
+    pooling: Pooling = "max",
+    precision: Precision = "float32",
+    checkpoint: bool = False,
+    region: Region | None = None,
 ) -> dict[str, Float[Array, "n _h _w _c"]]:
-    """The maps of the named layers `convB_I`, each after its ReLU: see `readings` for the rest.
+    """Computes the maps of the named layers, each after its ReLU.
 
-    The map of block B has the size floor(h / 2^(B-1)) x floor(w / 2^(B-1)).
+    Args:
+        params: parameters of VGG-16 or VGG-19.
+        image: RGB in [0, 1]; each side at least the stride of the deepest layer.
+        layers: names `convB_I`.
+        pooling: see `observe`.
+        precision: see `observe`.
+        checkpoint: see `observe`.
+        region: see `observe`.
+
+    Returns:
+        Map by layer; that of block B has the size floor(h / 2^(B-1)) x floor(w / 2^(B-1)).
+
+    Raises:
+        InputError: as `observe`.
     """
-    return readings(params, image, {layer: lambda x: x for layer in layers}, **options)
+    return observe(
+        params, image, {layer: lambda maps: maps for layer in layers},
+        pooling=pooling, precision=precision, checkpoint=checkpoint, region=region,
+    )  # fmt: skip
 
 
-def readings(
+def observe(
     params: Params,
     image: Float[Array, "n h w 3"],
     readers: Mapping[str, Reader],
@@ -290,56 +144,75 @@ def readings(
     checkpoint: bool = False,
     region: Region | None = None,
 ) -> dict[str, Any]:
-    """What each layer's reader makes of its map after the ReLU; computes nothing above the deepest layer.
+    """Applies to each layer's map, after its ReLU, that layer's reader; computes nothing above the deepest layer.
 
     Where only a summary of a map is wanted, such as its Gram matrix, the map itself need not outlive it.
 
     Args:
         params: parameters of VGG-16 or VGG-19 (which of the two is read off their names).
-        image: RGB in [0, 1]; a side of at least 2^(block of the deepest layer - 1) pixels.
+        image: RGB in [0, 1]; each side at least the stride of the deepest layer.
         readers: pure functions of a map (n, h, w, c) by layer `convB_I`.
         pooling: "max" as trained, or "average", which Gatys et al. (CVPR 2016, section 2) prefer.
         precision: of the convolutions; the maps come in the image's type. "tensorfloat32" is a GPU's (a TPU takes three
-            bfloat16 products, a CPU float32, but see `prepare`); "bfloat16" also keeps the maps between the layers so.
+            bfloat16 products, a CPU float32, but see `prepare_for_inference`); "bfloat16" also keeps the maps between
+            the layers so.
         checkpoint: for gradients, keep only what goes from block to block and compute the maps again.
         region: which part of the array is image; all of it by default.
 
+    Returns:
+        Each reader's result by layer.
+
     Raises:
-        InputError: an unknown layer, or an image too small for it.
+        InputError: an image of another rank, an image too small for a layer, an unknown layer, pooling or precision.
     """
-    architecture, layers = architecture_of(params), tuple(readers)
-    check_layers(layers, architecture)
-    if layers:
-        need = 2 ** (max(map(block_of, layers)) - 1)
-        if min(image.shape[1:3]) < need:
-            given = f"{image.shape[2]}x{image.shape[1]}"
-            raise InputError(f"layer {max(layers)} needs an image of at least {need}x{need} pixels, got {given}")
-    chosen = tuple((layer, _in_type(reader, image.dtype)) for layer, reader in readers.items())
-    x, found = image, {}
+    architecture, layers = detect(params), tuple(readers)
+    _check(image, layers, architecture, pooling, precision)
+    typed_readers = tuple((layer, _in_type(reader, image.dtype)) for layer, reader in readers.items())
+    x, readings = image, {}
     if "input" in params:
         x = jnp.asarray(_Input().apply({"params": params["input"]}, x))
     x = x if region is None else jnp.where(region.mask(x.shape, 1), x, 0)
     for names in _blocks(architecture, layers):
-        block = partial(_apply, _Block(names, chosen, pooling, precision))
-        needed = {name: params[name] for name in names}
-        x, read = (_recomputed(block) if checkpoint else block)((needed, region), x)
-        found |= read
-    return found
+        block = partial(_apply, _Block(names, typed_readers, pooling, precision))
+        block_params = {name: params[name] for name in names}
+        x, of_block = (rematerialise(block) if checkpoint else block)((block_params, region), x)
+        readings |= of_block
+    return readings
+
+
+def _check(image: Array, layers: tuple[str, ...], architecture: str, pooling: str, precision: str) -> None:
+    if image.ndim != 4 or image.shape[3] != 3:
+        raise InputError(f"image must have the shape (n, h, w, 3), got {image.shape}")
+    check_layers(layers, architecture)
+    require_choice("pooling", pooling, POOLS)
+    require_choice("precision", precision, PRECISIONS)
+    need = max(map(stride_of, layers), default=1)
+    if min(image.shape[1:3]) < need:
+        given = f"{image.shape[2]}x{image.shape[1]}"
+        raise InputError(f"layer {max(layers)} needs an image of at least {need}x{need} pixels, got {given}")
 
 
 def _in_type(reader: Reader, dtype: Any) -> Reader:
-    return lambda x: reader(x.astype(dtype))
+    return lambda maps: reader(maps.astype(dtype))
 
 
-def prepare(params: Params, layers: Sequence[str], precision: Precision = "float32") -> Params:
-    """What of the network these layers need, as fast as this machine has it, for many calls of `features`.
+def prepare_for_inference(params: Params, layers: Sequence[str], precision: Precision = "float32") -> Params:
+    """Keeps of the network what these layers need, as fast as this machine has it, for many calls of `features`.
 
     On the CPU the kernels of wide layers are transformed for Winograd's convolution: in tiles of 2 for "float32" (as
     exact as a direct convolution; 91 MB for conv5_1 of VGG-19), of 4 for "tensorfloat32" (more than twice its
     rounding, 4/5 of the time; 205 MB), not for "bfloat16". The libraries of a GPU or TPU choose by themselves.
+
+    Args:
+        params: parameters of VGG-16 or VGG-19, with plain kernels.
+        layers: names `convB_I`, the deepest of which decides.
+        precision: of the convolutions that will be asked for.
+
+    Returns:
+        Parameters for `features`, `observe` and the objective. The transformed layers have no "kernel" any more, so
+        `normalize_filters` comes before.
     """
-    architecture = architecture_of(params)
-    kept = {name: params[name] for block in _blocks(architecture, layers) for name in block}
+    kept = {name: params[name] for block in _blocks(detect(params), layers) for name in block}
     kept |= {"input": params["input"]} if "input" in params else {}
     if jax.default_backend() != "cpu" or precision == "bfloat16":
         return kept
@@ -353,19 +226,20 @@ def _transform(kernels: dict[str, Array], tile: int) -> dict[str, Array]:
     return {name: winograd.transform_kernel(kernel, tile) for name, kernel in kernels.items()}
 
 
-def architecture_of(params: Params) -> str:
-    """ "vgg19" where the parameters have a fourth convolution in block 3, else "vgg16"."""
-    return "vgg19" if "conv3_4" in params else "vgg16"
-
-
 def random_params(key: PRNGKeyArray | Array, architecture: str) -> Params:
-    """He-normal parameters: for tests, and for the random networks of texture studies.
+    """Draws He-normal parameters: for tests, and for the random networks of texture studies.
+
+    Args:
+        key: of the random numbers.
+        architecture: "vgg16" or "vgg19".
+
+    Returns:
+        Parameters of all layers, and the input's, which change nothing.
 
     Raises:
         InputError: an unknown architecture.
     """
-    if architecture not in BLOCKS:
-        raise InputError(f"unknown architecture {architecture!r}: use one of {', '.join(BLOCKS)}")
+    require_choice("architecture", architecture, BLOCKS)
     x, params = jnp.zeros((1, 16, 16, 3)), {"input": _Input().init(key, jnp.zeros((1, 16, 16, 3)))["params"]}
     for names in _blocks(architecture, layer_names(architecture)[-1:]):
         (x, _), variables = _Block(names).init_with_output(key, x)

@@ -69,7 +69,7 @@ def _for_flipped_kernel(output: np.ndarray, kernel: np.ndarray, data: np.ndarray
 _SCHEMES = {2: _scheme(0.0, 1.0, -1.0), 4: _scheme(0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))}
 
 
-def _scheme_of(transformed: Array) -> _Scheme:
+def _scheme_for(transformed: Array) -> _Scheme:
     return _SCHEMES[math.isqrt(len(transformed)) - 2]
 
 
@@ -83,7 +83,7 @@ def transform_kernel(kernel: Float[Array, "3 3 i o"], tile: int) -> Float[Array,
 @jax.jit
 def convolve(x: Float[Array, "n h w i"], transformed: Float[Array, "products i o"]) -> Float[Array, "n h w o"]:
     """The convolution of x with that kernel, stride 1, zero padding."""
-    scheme = _scheme_of(transformed)
+    scheme = _scheme_for(transformed)
     return _strips(x, transformed, scheme.data, scheme.output, channel_axis=1)
 
 
@@ -92,7 +92,7 @@ def convolve_transposed(
     g: Float[Array, "n h w o"], transformed: Float[Array, "products i o"]
 ) -> Float[Array, "n h w i"]:
     """The gradient of `convolve` in x: that of g with the kernel turned by 180 degrees and its channels swapped."""
-    scheme = _scheme_of(transformed)
+    scheme = _scheme_for(transformed)
     return _strips(g, transformed, scheme.flipped_data, scheme.flipped_output, channel_axis=2)
 
 

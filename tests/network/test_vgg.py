@@ -4,6 +4,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from helpers import picture
@@ -11,8 +12,8 @@ from jax import lax
 
 from jnst.errors import InputError
 from jnst.io.weights import Weights
-from jnst.network import vgg
-from jnst.network.architecture import layer_names
+from jnst.network import conv, vgg
+from jnst.network.architecture import detect, layer_names, stride_of
 
 REFERENCE = Path(__file__).parent.parent / "reference.npz"
 
@@ -36,7 +37,7 @@ def test_conv3x3_has_the_values_and_gradients_of_jax(shape):
         x = jax.random.normal(keys[0], shape)
         kernel = jax.random.normal(keys[1], (3, 3, shape[-1], 5))
         direction = jax.random.normal(keys[2], (*shape[:3], 5))
-        ours, pull_ours = jax.vjp(vgg.conv3x3, x, kernel)
+        ours, pull_ours = jax.vjp(conv.conv3x3, x, kernel)
         theirs, pull_theirs = jax.vjp(plain_conv, x, kernel)
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
         for a, b in zip(pull_ours(direction), pull_theirs(direction), strict=True):
@@ -52,7 +53,7 @@ def test_the_image_gradient_of_conv3x3_is_an_ordinary_convolution():
         return re.findall(r"stablehlo.convolution.*?dim_numbers = (.*?), window", text)
 
     assert layouts(plain_conv) == ["[b, 0, 1, f]x[0, 1, o, i]->[b, 0, 1, f]"]
-    assert layouts(vgg.conv3x3) == ["[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"]
+    assert layouts(conv.conv3x3) == ["[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"]
 
 
 @partial(jax.jit, static_argnames=("layers", "precision", "checkpoint"))
@@ -64,7 +65,7 @@ def maps_and_gradient(params, image, layers, **options):
 def test_the_prepared_network_is_the_same_network(random_vgg19):
     """On the CPU its wide layers go through Winograd's convolution: other sums, equal values and image gradients."""
     layers = ("conv1_1", "conv4_2", "conv5_1")
-    prepared = vgg.prepare(random_vgg19, layers)
+    prepared = vgg.prepare_for_inference(random_vgg19, layers)
     wide = [name for name in prepared if "winograd" in prepared[name]]
     names = layer_names("vgg19")[: layer_names("vgg19").index("conv5_1") + 1]
     assert set(prepared) == {"input", *names}
@@ -106,15 +107,15 @@ def test_the_convolutions_have_the_precision_that_is_asked_for(precision, kind, 
     assert rough_gradient.dtype == jnp.float32
     assert np.linalg.norm(rough_gradient - gradient) < 0.3 * np.linalg.norm(gradient)  # where ReLUs switch
     text = maps_and_gradient.lower(random_vgg19, image, layers, precision=precision).as_text()
-    found = re.findall(r"stablehlo.convolution.*?precision_config = \[(.*?)\].*?tensor<[0-9x]*x(\w+)>", text)
+    convolutions = re.findall(r"stablehlo.convolution.*?precision_config = \[(.*?)\].*?tensor<[0-9x]*x(\w+)>", text)
     level = {"tensorfloat32": "HIGH", "bfloat16": "DEFAULT"}[precision]
-    assert len(found) == 10
-    assert {(word, where) for word, where in found} == {
+    assert len(convolutions) == 10
+    assert {(word, where) for word, where in convolutions} == {
         (f"#stablehlo<precision {level}>, #stablehlo<precision {level}>", kind)
     }
 
 
-@pytest.mark.parametrize(("ours", "plain"), [(vgg.max_pool, plain_max_pool), (vgg.average_pool, plain_average_pool)])
+@pytest.mark.parametrize(("ours", "plain"), [(conv.max_pool, plain_max_pool), (conv.average_pool, plain_average_pool)])
 @pytest.mark.parametrize("shape", [(2, 8, 6, 3), (1, 7, 9, 3), (1, 2, 3, 3)])
 def test_pooling_has_the_values_and_gradients_of_jax(ours, plain, shape):
     # few different values, so that windows hold equal ones: the gradient must go to the same one
@@ -136,8 +137,8 @@ def test_map_sizes_are_floor_halves(random_vgg19, size):
     maps = vgg.features(random_vgg19, picture(*size), layer_names("vgg19"))
     assert list(maps) == list(layer_names("vgg19"))
     for name, values in maps.items():
-        scale = 2 ** (int(name[4]) - 1)
-        assert values.shape[:3] == (1, size[0] // scale, size[1] // scale)
+        stride = stride_of(name)
+        assert values.shape[:3] == (1, size[0] // stride, size[1] // stride)
         assert np.isfinite(values).all()
         assert values.min() >= 0
 
@@ -167,8 +168,22 @@ def test_unknown_layers_and_too_small_images_are_refused(vgg16: Weights, random_
         vgg.features(vgg16.params, picture(32, 32), ["conv3_4"])
     with pytest.raises(InputError, match="conv5_1 needs an image of at least 16x16 pixels, got 40x15"):
         vgg.features(random_vgg19, picture(15, 40), ["conv1_1", "conv5_1"])
-    with pytest.raises(InputError, match="unknown architecture 'vgg13'"):
+    with pytest.raises(InputError, match="unknown `?architecture`? 'vgg13': use one of vgg16, vgg19"):
         vgg.random_params(jax.random.key(0), "vgg13")
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (1, 64, 64, 1)])
+def test_an_image_of_another_shape_is_refused_in_one_line(random_vgg19, shape, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it
+    with pytest.raises(InputError, match=re.escape(f"image must have the shape (n, h, w, 3), got {shape}")):
+        vgg.features(random_vgg19, jnp.zeros(shape), ["conv1_1"])
+
+
+@pytest.mark.parametrize(("field", "value"), [("pooling", "median"), ("precision", "float16")])
+def test_a_choice_that_is_none_is_refused(random_vgg19, field, value, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(InputError, match=f"unknown `?{field}`? '{value}': use one of"):
+        vgg.features(random_vgg19, picture(32, 32), ["conv1_1"], **{field: value})
 
 
 def test_the_input_convention_is_data_of_the_weights(random_vgg19):
@@ -202,7 +217,7 @@ def test_features_agree_with_pytorch_at_every_layer(network, request):
     else:
         params = request.getfixturevalue(network.removeprefix("bundled_")).params
     with np.load(REFERENCE) as reference:
-        maps = vgg.features(params, jnp.asarray(reference["image"])[None], layer_names(vgg.architecture_of(params)))
+        maps = vgg.features(params, jnp.asarray(reference["image"])[None], layer_names(detect(params)))
         for name, values in maps.items():
             flat = np.asarray(values, np.float64).ravel()
             entries = reference[f"{network}/{name}/entries"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jnst.network import vgg, winograd
+from jnst.network import conv, winograd
 
 
 def plain_conv(x, kernel):
@@ -30,7 +30,7 @@ def test_values_and_gradients_are_those_of_a_plain_convolution(shape, strip_byte
         def both(x, kernel, g):
             transformed = winograd.transform_kernel(kernel, tile)
             assert transformed.shape == ((tile + 2) ** 2, shape[-1], 5)
-            ours, pull_ours = jax.vjp(lambda x: vgg.winograd_conv3x3(x, transformed), x)
+            ours, pull_ours = jax.vjp(lambda x: conv.winograd_conv3x3(x, transformed), x)
             theirs, pull_theirs = jax.vjp(lambda x: plain_conv(x, kernel), x)
             return (ours, pull_ours(g)), (theirs, pull_theirs(g))
 
@@ -46,7 +46,7 @@ def test_the_gradient_in_the_transformed_kernel_is_exact():
         def gradient_of(convolve):
             return jax.jit(lambda kernel, g: jax.vjp(convolve, kernel)[1](g)[0])(kernel, g)
 
-        gradient = gradient_of(lambda k: vgg.winograd_conv3x3(x, winograd.transform_kernel(k, 4)))
+        gradient = gradient_of(lambda k: conv.winograd_conv3x3(x, winograd.transform_kernel(k, 4)))
         expected = gradient_of(lambda k: plain_conv(x, k))
         np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-11)
 
