@@ -166,11 +166,12 @@ def _boolean(name: str, value: Any) -> bool:
 
 def _whole(low: int, high: int = _MOST) -> Rule:
     def rule(name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+        number = _integer(value)
+        if number is None or number < low:
             _refuse(name, f"be a whole number of at least {low}", value)
-        if value > high:
+        if number > high:
             _refuse(name, f"be at most {high}", value)
-        return int(value)
+        return number
 
     return rule
 
@@ -183,6 +184,11 @@ def _number(need: str, holds: Callable[[float], bool]) -> Rule:
         return number
 
     return rule
+
+
+def _integer(value: Any) -> int | None:
+    """A whole number, NumPy's too; None for anything else, booleans and floats like 2.0 among it."""
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
 
 
 def _finite(value: Any) -> float | None:
@@ -243,9 +249,10 @@ def _scales(name: str, value: Any) -> tuple[str, ...]:
 def _tile(name: str, value: Any) -> int | str:
     if isinstance(value, str) and value == "auto":
         return value
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= value <= _MOST:
+    number = _integer(value)
+    if number is None or not 0 <= number <= _MOST:
         _refuse(name, "be auto or a whole number of at least 0", value)
-    return int(value)
+    return number
 
 
 def _init(name: str, value: Any) -> str:

@@ -57,7 +57,7 @@ class InputError(ValueError):
         return InputError(f"{place}: {self.template}", self.field)
 
 
-class OutOfMemory(RuntimeError):
+class OutOfMemory(RuntimeError):  # noqa: N818 (as jax, torch and others call it)
     """The device's memory did not last; the computation may be tried again in a way that takes less."""
 
 

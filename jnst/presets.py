@@ -58,7 +58,8 @@ def preset_settings(name: str) -> dict[str, Any]:
         InputError: no such preset.
     """
     if name not in PRESETS:
-        raise InputError(f"`preset` {name} is not known; there are {', '.join(PRESETS)}", field="preset")
+        known = ", ".join(PRESETS)
+        raise InputError(f"`preset` {name} is not known; there are {known}; see `list_presets`", field="preset")
     return dict(PRESETS[name].settings)
 
 
