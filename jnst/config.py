@@ -142,10 +142,13 @@ def _refuse(name: str, need: str, value: Any) -> NoReturn:
 
 def _shown(value: Any) -> str:
     """The value in a few words on one line."""
-    if isinstance(value, tuple | list) and all(isinstance(item, str) for item in value):
-        return " ".join(value) or "nothing"
+    words = isinstance(value, tuple | list) and all(isinstance(item, str) for item in value)
     plain = isinstance(value, Real) and not isinstance(value, bool)
-    text = " ".join((str(value) if plain else repr(value)).split())
+    try:
+        text = " ".join(value) or "nothing" if words else str(value) if plain else repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        text = f"something too large to print"
+    text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
