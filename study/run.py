@@ -1,23 +1,22 @@
 """Puts the claims of the 2017 study, and of its sources, to the test, on pictures that come with the project.
 
-    python scripts/reproduce.py out/study                      # about a quarter of an hour on 2 cores: 128 px
-    python scripts/reproduce.py out/study --size 256 --effort 2
-    python scripts/reproduce.py out/study --document docs      # writes docs/reproduction.md and its figures
+    python -m study.run out/study                      # about a quarter of an hour on 2 cores: 128 px
+    python -m study.run out/study --size 256 --effort 2
+    python -m study.run out/study --document docs      # writes docs/reproduction.md and its figures
 
 Each run is kept in the folder as it ends; begun again, the script goes on where it was. All curves are of one fixed
 objective (relative losses, default layers, strength 0.93, one size), whatever was minimised, so that they can be
-compared. The document and all its numbers are made from these files by `reproduce_report.py`.
+compared. The document and all its numbers are made from these files by `study.report`.
 """
 
 import argparse
 import importlib.metadata
 import importlib.util
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,167 +24,69 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from PIL import Image
 
-from jnst import minimize, transfer
-from jnst.config import Config
+import jnst
+from benchmarks import problem as problems
+from benchmarks.problem import Problem
 from jnst.errors import InputError
-from jnst.io import compile_cache as compilation
-from jnst.io import weights
-from jnst.losses import objective
-from jnst.losses.objective import LossWeights, Spec
-from jnst.optim import base as solver
+from jnst.io import compile_cache, weights
 from jnst.presets import settings_of
+from study.claims import CLAIMS, ENTRIES, EVERY, LAYERS, LIGHT, PAIRS, SEASON, STRENGTH, STRENGTHS, Run, Study
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-PAIRS = (("cat", "swirls"), ("coffee", "facets"), ("rocket", "dabs"))
-SEASON, LIGHT = ("summer", "winter"), ("summer", "rocket")
-ONE_SIZE = Config(scales=("1",), style_sizes=1, loss="mse")
-STRENGTH = 0.93
-HIGH = ("conv3_1", "conv4_1", "conv5_1")
-LAYERS = {
-    "all, conv4_2": {}, "all, conv5_2": {"content_layers": ("conv5_2",)},
-    "high, conv4_2": {"style_layers": HIGH}, "high, conv5_2": {"style_layers": HIGH, "content_layers": ("conv5_2",)},
-}  # fmt: skip
-STRENGTHS = (0.5, 0.8, 0.93)
-ENTRIES = tuple((layer, pair) for layer in ("conv2_1", "conv3_1", "conv4_1") for pair in ((5, 5), (5, 40), (90, 90)))
-CLAIMS = ("forms", "starts", "gradients", "layers", "bounds", "partial", "entries")
-EVERY = 5  # iterations between two points of a curve
+ONE_SIZE = replace(problems.ONE_SIZE, loss="mse")
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run: what it is called, and how its picture and curve come about."""
-
-    claim: str
-    pair: tuple[str, str]
-    name: str
-    paint: Callable[["Study", "Run"], dict[str, Any]]
-    settings: dict[str, Any]
-
-    @property
-    def key(self) -> str:
-        return "/".join((self.claim, "_".join(self.pair), self.name))
+def make_problem(study: Study, pair: tuple[str, str], *, alpha_beta: Any = None, **settings: Any) -> Problem:
+    """The objective of a pair at the study's size; by settings of `Config`, mse where they say nothing."""
+    config = replace(ONE_SIZE, **settings)
+    return problems.make_problem(*study.images(pair), study.params, config, alpha_beta=alpha_beta)
 
 
-@dataclass(frozen=True)
-class Study:
-    """Where it is kept, how large its pictures are, and how many times the quick version's iterations it makes."""
-
-    folder: Path
-    size: int
-    effort: float
-    network: weights.Weights
-
-    @cached_property
-    def params(self) -> Any:
-        return jax.device_put(self.network.params)
-
-    def image(self, name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
-        """An example, its middle cut to the common shape (4:3, so that all runs share their programs)."""
-        (path,) = EXAMPLES.glob(f"{name}.*")
-        height, width = shape or (round(self.size * 3 / 4), self.size)
-        with Image.open(path) as picture:
-            scale = min(picture.width / width, picture.height / height)
-            w, h = width * scale, height * scale
-            box = ((picture.width - w) / 2, (picture.height - h) / 2, (picture.width + w) / 2, (picture.height + h) / 2)
-            cut = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS, box=box)
-        return np.asarray(cut, np.float32)[None] / 255
-
-    def images(self, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
-        return self.image(pair[0]), self.image(pair[1])
-
-    def count(self, iterations: int) -> int:
-        return round(iterations * self.effort)
-
-    def judge(self, pair: tuple[str, str]) -> Callable[[Any], list[float]]:
-        """The fixed objective's total, content and style loss of an image."""
-        spec = Spec()
-        target = _targets(self.params, *map(jnp.asarray, self.images(pair)), spec=spec)
-        layers = jnp.full(len(spec.style_layers), 1 / len(spec.style_layers))
-        fixed = LossWeights(jnp.float32(1 - STRENGTH), jnp.float32(STRENGTH), layers, jnp.float32(0))
-
-        def losses(image: Any) -> list[float]:
-            found = _evaluate(self.params, jnp.asarray(image), target, fixed, spec=spec)
-            return [float(found.total[0]), float(found.content[0]), float(found.style[0])]
-
-        return losses
-
-    def path(self, run: Run) -> Path:
-        return self.folder / f"{run.key.replace(', ', '_').replace(' ', '_')}.npz"
-
-    def done(self, run: Run) -> bool:
-        """Whether this very run is there."""
-        path = self.path(run)
-        if not path.exists():
-            return False
-        with np.load(path) as file:
-            return str(file["about"]) == self.about(run)
-
-    def about(self, run: Run) -> str:
-        common = {"size": self.size, "effort": self.effort, "weights": self.network.sha256}
-        return json.dumps({"key": run.key, "settings": run.settings, **common}, sort_keys=True, default=list)
-
-    def keep(self, run: Run, found: dict[str, Any]) -> None:
-        """Whole or not at all."""
-        path = self.path(run)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez_compressed(file, about=self.about(run), **found)
-        part.replace(path)
-
-
-_evaluate = jax.jit(objective.evaluate, static_argnames="spec")
-_targets = objective.targets
+def make_judge(study: Study, pair: tuple[str, str]) -> Callable[[Any], list[float]]:
+    """The fixed objective's total, content and style loss of an image, as a function."""
+    fixed = make_problem(study, pair, loss="relative", alpha_beta=(1 - STRENGTH, STRENGTH))
+    return lambda picture: list(problems.evaluate(fixed, picture))
 
 
 def stylized(study: Study, run: Run) -> dict[str, Any]:
     """By `jnst.stylize`, looking at the picture every few iterations."""
     content, style = study.images(run.pair)
-    judge, rows = study.judge(run.pair), []
+    judge, rows = make_judge(study, run.pair), []
     config = replace(ONE_SIZE, **{**run.settings, "iterations": study.count(run.settings["iterations"])})
 
-    def look(progress: transfer.Progress) -> None:
+    def look(progress: Any) -> None:
         rows.append([progress.new[-1].evaluations, *judge(progress.image())])
 
     every = max(EVERY, config.iterations // 20)
-    result = transfer.stylize(content, style, config, study.network, callback=look, stop_every=every)
-    found = {"image": result.image, "curve": np.array(rows), "iterations": result.iterations}
-    return {**found, "evaluations": result.evaluations, "stop_reason": result.stop_reason}
+    result = jnst.stylize(content, style, config, study.network, callback=look, stop_every=every)
+    arrays = {"image": result.image, "curve": np.array(rows), "iterations": result.iterations}
+    return {**arrays, "evaluations": result.evaluations, "stop_reason": result.stop_reason}
 
 
 def own_unit(study: Study, run: Run) -> dict[str, Any]:
     """A form of the losses in its own unit, alpha 1 and beta so that all forms have the same minimum, by one solver."""
-    content, style = (jnp.asarray(image) for image in study.images(run.pair))
-    specs = {form: Spec(form=form) for form in ("mse", "sum")}
-    goals = {form: _targets(study.params, content, style, spec=spec) for form, spec in specs.items()}
+    unbalanced = {form: make_problem(study, run.pair, loss=form, alpha_beta=(1, 1)) for form in ("mse", "sum")}
     units = {}
-    for form, spec in specs.items():
-        alpha, beta = objective.balance(goals[form], jnp.float32(STRENGTH), spec=spec)
-        units[form] = np.array([1.0, float(beta / alpha)])
+    for form, problem in unbalanced.items():
+        alpha, beta = problems.balanced_weights(problem, STRENGTH)
+        units[form] = np.array([1.0, beta / alpha])
     form = "mse" if run.settings["form"] == "mse" else "sum"
     alpha, beta = units[form]
     if run.settings["form"] == "sum, rescaled":
-        lengths = [_length(study.params, content, goals[f], _weights(*units[f]), specs[f]) for f in ("mse", "sum")]
+        lengths = [gradient_length(problems.with_weights(unbalanced[f], *units[f])) for f in ("mse", "sum")]
         alpha, beta = units[form] * lengths[0] / lengths[1]
     if run.settings["optimizer"] == "clamped":
-        return clamped(study, run, specs[form], goals[form], _weights(alpha, beta))
+        return clamped(study, run, problems.with_weights(unbalanced[form], alpha, beta))
     settings = {"loss": form, "content_weight": float(alpha), "style_weight": float(beta)}
     settings |= {"optimizer": run.settings["optimizer"], "iterations": run.settings["iterations"]}
     return stylized(study, replace(run, settings=settings))
 
 
-def _weights(alpha: float, beta: float) -> LossWeights:
-    layers = len(Spec().style_layers)
-    return LossWeights(jnp.float32(alpha), jnp.float32(beta), jnp.full(layers, 1 / layers), jnp.float32(0))
+def gradient_length(problem: Problem) -> float:
+    """Euclidean length of the gradient at the content image."""
+    return float(jnp.linalg.norm(problems.value_and_grad(problem, problem.content)[1].ravel()))
 
 
-def _length(params: Any, x: Any, target: Any, given: LossWeights, spec: Spec) -> float:
-    return float(jnp.linalg.norm(_value_and_grad(params, x, target, given, spec=spec)[1].ravel()))
-
-
-_value_and_grad = jax.jit(objective.value_and_grad, static_argnames="spec")
 _lbfgs = optax.scale_by_lbfgs(memory_size=10)
 
 
@@ -200,57 +101,49 @@ def _clamped_step(x: Any, meant: Any, gradient: Any, state: Any) -> tuple[Any, A
     return jnp.clip(x - direction, 0, 1), meant - direction, state
 
 
-def clamped(study: Study, run: Run, spec: Spec, target: Any, given: LossWeights) -> dict[str, Any]:
+def clamped(study: Study, run: Run, problem: Problem) -> dict[str, Any]:
     """The way of the 2017 study, with optax's L-BFGS; the curve is of the iterates, not of the best one."""
-    judge, rows = study.judge(run.pair), []
-    x = meant = jnp.asarray(study.image(run.pair[0]))
+    judge, rows = make_judge(study, run.pair), []
+    x = meant = jnp.asarray(problem.content)
     state, best, count = _lbfgs.init(x), (np.inf, x), study.count(run.settings["iterations"])
     for k in range(count + 1):
-        losses, gradient = _value_and_grad(study.params, x, target, given, spec=spec)
-        if float(losses.total[0]) < best[0]:
-            best = float(losses.total[0]), x
+        value, gradient = problems.value_and_grad(problem, x)
+        if value < best[0]:
+            best = value, x
         if k % max(EVERY, count // 20) == 0 or k == count:
             rows.append([k + 1, *judge(x)])
         x, meant, state = _clamped_step(x, meant, gradient, state)
-    found = {"image": np.asarray(best[1]), "curve": np.array(rows), "iterations": count, "evaluations": count + 1}
-    return {**found, "stop_reason": "max_iterations"}
+    arrays = {"image": np.asarray(best[1]), "curve": np.array(rows), "iterations": count, "evaluations": count + 1}
+    return {**arrays, "stop_reason": "max_iterations"}
 
 
 def clamped_mse(study: Study, run: Run) -> dict[str, Any]:
     """`clamped` on the same objective as `stylized`."""
-    spec = Spec(form="mse")
-    target = _targets(study.params, *map(jnp.asarray, study.images(run.pair)), spec=spec)
-    alpha, beta = objective.balance(target, jnp.float32(STRENGTH), spec=spec)
-    return clamped(study, run, spec, target, _weights(float(alpha), float(beta)))
+    problem = make_problem(study, run.pair, alpha_beta=(1, 1))
+    return clamped(study, run, problems.with_weights(problem, *problems.balanced_weights(problem, STRENGTH)))
 
 
 def three_gradients(study: Study, run: Run) -> dict[str, Any]:
     """How far the three ways of computing one gradient are apart, half way between photograph and painting."""
-    content, style = (jnp.asarray(image) for image in study.images(run.pair))
-    x, found = (content + style) / 2, {}
+    content, style = study.images(run.pair)
+    gradients = {}
     for name in ("joint", "separate", "shared"):
-        spec = Spec(form="mse", gradients=name)
-        target = _targets(study.params, content, style, spec=spec)
-        alpha, beta = objective.balance(target, jnp.float32(STRENGTH), spec=spec)
-        given = _weights(float(alpha), float(beta))
-        found[name] = np.asarray(_value_and_grad(study.params, x, target, given, spec=spec)[1], np.float64)
-    length = np.linalg.norm(found["joint"])
-    return {name: np.linalg.norm(found[name] - found["joint"]) / length for name in ("separate", "shared")}
+        problem = make_problem(study, run.pair, gradients=name, alpha_beta=(1, 1))
+        problem = problems.with_weights(problem, *problems.balanced_weights(problem, STRENGTH))
+        gradients[name] = np.asarray(problems.value_and_grad(problem, (content + style) / 2)[1], np.float64)
+    length = np.linalg.norm(gradients["joint"])
+    return {name: np.linalg.norm(gradients[name] - gradients["joint"]) / length for name in ("separate", "shared")}
 
 
 def gram_entry(study: Study, run: Run) -> dict[str, Any]:
     """The picture, from noise, that maximises one entry of a Gram matrix (Nikulin and Novak 2016)."""
-    layer, entry, side = run.settings["layer"], tuple(run.settings["entry"]), study.size // 2
-
-    def fun(x: Any, params: Any) -> Any:
-        value, gradient = jax.value_and_grad(lambda x: -objective.gram_entry(params, x, layer=layer, entry=entry)[0])(x)
-        return (value, value), gradient
-
+    side, args = study.size // 2, (study.params,)
+    function = problems.gram_entry_function(run.settings["layer"], tuple(run.settings["entry"]))
     noise = 0.5 + 0.1 * jax.random.normal(jax.random.key(0), (1, side, side, 3))
-    program, args = solver.make(fun, "lbfgsb", history_size=10, learning_rate=0.02), (study.params,)
-    state = minimize.start(program, jnp.clip(noise, 0, 1), args)
-    state, records = minimize.advance(program, state, args, jnp.int32(min(minimize.CHUNK, study.count(40))))
-    return {"image": np.asarray(state.best_x), "curve": -np.asarray(records.value)[: int(state.iteration) + 1]}
+    solver = problems.make_solver(function, "lbfgsb")
+    state = problems.start(solver, jnp.clip(noise, 0, 1), args)
+    state, values = problems.advance(solver, state, args, min(problems.CHUNK, study.count(40)))
+    return {"image": np.asarray(state.best_x), "curve": -values}
 
 
 def runs() -> Iterator[Run]:
@@ -296,34 +189,34 @@ def main() -> None:
     parser.add_argument("--document", type=Path, help="folder in which to write reproduction.md and its figures")
     options = parser.parse_args()
     if options.document and options.only:
-        parser.exit(2, "reproduce: --document needs all claims; leave --only out\n")
+        parser.exit(2, "study: --document needs all claims; leave --only out\n")
     if options.document and importlib.util.find_spec("matplotlib") is None:
-        parser.exit(2, 'reproduce: --document draws with matplotlib: pip install -e ".[study]"\n')
+        parser.exit(2, 'study: --document draws with matplotlib: pip install -e ".[study]"\n')
     if options.size < 64 or options.effort <= 0:
         given = f"{options.size}, {options.effort:g}"
-        parser.exit(2, f"reproduce: --size must be at least 64, --effort above 0, got {given}\n")
+        parser.exit(2, f"study: --size must be at least 64, --effort above 0, got {given}\n")
     try:
         path = str(options.weights) if options.weights else None
         network = weights.find(path=path, notify=partial(print, file=sys.stderr))
     except InputError as error:
-        parser.exit(2, f"reproduce: {error}\n")
-    compilation.keep_compiled()
+        parser.exit(2, f"study: {error}\n")
+    compile_cache.keep_compiled()
     study = Study(options.folder, options.size, options.effort, network)
-    wanted = [run for run in runs() if not options.only or run.claim in options.only]
+    chosen = [run for run in runs() if not options.only or run.claim in options.only]
     began = time.perf_counter()
-    for k, run in enumerate(wanted, 1):
-        if not study.done(run):
+    for k, run in enumerate(chosen, 1):
+        if not study.is_done(run):
             minutes = (time.perf_counter() - began) / 60
-            print(f"{k} of {len(wanted)}  {run.key}  ({minutes:.1f} min)", file=sys.stderr, flush=True)
+            print(f"{k} of {len(chosen)}  {run.key}  ({minutes:.1f} min)", file=sys.stderr, flush=True)
             study.keep(run, run.paint(study, run))
     if options.document:
-        from reproduce_report import write
+        from study.report import write
 
         device = jax.devices()[0]
         packages = ("jax", "jaxlib", "jaxopt", "optax", "numpy")
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
         about = f"{network.architecture}, {device.platform}, Python {sys.version.split()[0]}, {versions}"
-        write(study, {run.key: dict(np.load(study.path(run))) for run in wanted}, options.document, about)
+        write(study, {run.key: dict(np.load(study.path(run))) for run in chosen}, options.document, about)
 
 
 if __name__ == "__main__":
