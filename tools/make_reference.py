@@ -1,7 +1,7 @@
 """Writes tests/reference.npz: VGG features computed by PyTorch in float64, which the tests compare ours with.
 
     pip install -e ".[reference]"
-    python scripts/make_reference.py [--vgg19 vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5]
+    python -m tools.make_reference [--vgg19 vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5]
 
 Independent of jnst on purpose: it reads the weight files by itself and shares no code. For each network and each layer
 it keeps the map's norm and 256 entries at even distances, in the order of (h, w, c).

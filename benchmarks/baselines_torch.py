@@ -1,6 +1,6 @@
-"""The default objective and the 2017 study's solver in plain PyTorch, on the same weights: what bench.py compares with.
+"""The default objective and the 2017 study's solver in plain PyTorch: what benchmarks.speed compares with.
 
-python scripts/torch_rival.py photo.jpg painting.jpg out.png --weights vgg19.h5 --image-size 512 --evaluations 200
+python -m benchmarks.baselines_torch photo.jpg painting.jpg out.png --weights vgg19.h5 --evaluations 200
 
 PyTorch is no dependency of jnst: pip install -e ".[bench]". The last line printed is JSON: loss, seconds, peak memory.
 """
@@ -40,9 +40,9 @@ class Objective:
         self.device, self.dtype, config = device, dtype, Config()
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.mean, self.std = (self._tensor(params["input"][key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-        self.wanted = {*config.content_layers, *config.style_layers}
+        self.read_layers = {*config.content_layers, *config.style_layers}
         names = layer_names("vgg19" if "conv3_4" in params else "vgg16")
-        names = names[: 1 + max(names.index(layer) for layer in self.wanted)]
+        names = names[: 1 + max(names.index(layer) for layer in self.read_layers)]
         self.layers = [
             (name, self._kernel(params[name]["kernel"]), self._tensor(params[name]["bias"])) for name in names
         ]
@@ -71,7 +71,7 @@ class Objective:
             if block_of(name) > block:
                 x, block = functional.max_pool2d(x, 2), block_of(name)
             x = functional.relu(functional.conv2d(x, kernel, bias, padding=1))
-            if name in self.wanted:
+            if name in self.read_layers:
                 maps[name] = x
         return maps
 

@@ -1,6 +1,6 @@
 """Paints the project's own example images, each from nothing but a seed, so they are as free as this script (MIT).
 
-    python scripts/paint_example.py swirls examples/swirls.jpg
+    python examples/generate.py swirls examples/swirls.jpg
 
 swirls: brush strokes along a field of whirls, the style image of the demo
 facets: large flat polygons and arcs, outlined in black

@@ -1,23 +1,21 @@
-"""From the runs of `reproduce.py` to docs/reproduction.md and its figures: every number, and every verdict, is theirs.
+"""Makes docs/reproduction.md and its figures from the runs that `study.run` has kept.
 
-matplotlib draws: pip install -e ".[study]".
+Every number and every verdict is computed from them; what was seen by eye comes from `remarks.md`.
 """
 
 from pathlib import Path
 from typing import Any
 
-import matplotlib  # pyright: ignore[reportMissingImports]
 import numpy as np
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # pyright: ignore[reportMissingImports]
-from reproduce import ENTRIES, LAYERS, LIGHT, PAIRS, SEASON, STRENGTHS, Study
+from study.claims import ENTRIES, LAYERS, LIGHT, PAIRS, SEASON, STRENGTHS, Study, remarks
+from study.figures import curves, pictures, table, title, verdict
 
 Runs = dict[str, dict[str, Any]]
-DPI = 110
 
 
-def of(runs: Runs, claim: str, pair: tuple[str, str], name: str) -> dict[str, Any]:
+def saved(runs: Runs, claim: str, pair: tuple[str, str], name: str) -> dict[str, Any]:
+    """What the run of that claim, pair and name has kept."""
     return runs[f"{claim}/{'_'.join(pair)}/{name}"]
 
 
@@ -32,76 +30,23 @@ def reached(run: dict[str, Any], goal: float) -> float:
     return float(below[0, 0]) if len(below) else float("inf")
 
 
-def count(verdicts: list[bool]) -> str:
-    return f"{sum(verdicts)} of {len(verdicts)} pairs"
-
-
-def verdict(held: list[bool], claim: str) -> str:
-    word = "Confirmed" if all(held) else "Not confirmed" if not any(held) else "Confirmed in part"
-    return f"**{word}** ({count(held)}): {claim}"
-
-
-def title(pair: tuple[str, str]) -> str:
-    return " x ".join(pair)
-
-
-def number(value: float) -> str:
-    return "never" if np.isinf(value) else f"{value:.3g}"
-
-
-def table(head: list[str], rows: list[list[Any]]) -> str:
-    cells = [[number(c) if isinstance(c, float) else str(c) for c in row] for row in rows]
-    lines = [" | ".join(row) for row in [head, ["---"] * len(head), *cells]]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def curves(place: Path, panels: list[tuple[str, dict[str, dict[str, Any]]]]) -> None:
-    """One panel a pair: the fixed objective over evaluations."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.2), squeeze=False)
-    for axis, (name, lines) in zip(axes[0], panels, strict=True):
-        for k, (label, run) in enumerate(lines.items()):
-            axis.plot(run["curve"][:, 0], run["curve"][:, 1], label=label, linestyle=("-", "--", ":")[k % 3])
-        axis.set(title=name, xlabel="evaluations", yscale="log")
-    axes[0, 0].set_ylabel("fixed objective")
-    axes[0, -1].legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(place, dpi=DPI)
-    plt.close(figure)
-
-
-def pictures(place: Path, rows: list[list[tuple[str, np.ndarray]]]) -> None:
-    """Pictures with captions, row by row."""
-    columns = max(map(len, rows))
-    height, width = rows[0][0][1].shape[1:3]
-    figure, axes = plt.subplots(len(rows), columns, squeeze=False,
-                                figsize=(1.75 * columns, (1.75 * height / width + 0.25) * len(rows)))  # fmt: skip
-    for axis in axes.ravel():
-        axis.axis("off")
-    for row, cells in zip(axes, rows, strict=True):
-        for axis, (caption, picture) in zip(row, cells, strict=False):
-            axis.imshow(np.clip(picture[0], 0, 1), interpolation="lanczos")
-            axis.set_title(caption, fontsize=7, pad=3)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.18 / figure.get_figheight(), 0.03, 0.18)
-    figure.savefig(place, dpi=160, pil_kwargs={"quality": 85})
-    plt.close(figure)
-
-
 def forms(runs: Runs, place: Path) -> str:
+    """Section of the document, and its figures."""
     names = [f"{optimizer}, {form}" for optimizer in ("lbfgsb", "jaxopt", "clamped")
              for form in ("mse", "sum", "sum, rescaled")]  # fmt: skip
     rows, raw, rest = [], [], []
     for pair in PAIRS:
-        found = {name: of(runs, "forms", pair, name) for name in names}
-        goal = 1.05 * min(last(run)[0] for run in found.values())
-        rows += [[title(pair), name, float(last(run)[0]), reached(run, goal)] for name, run in found.items()]
-        ends = {name: float(last(run)[0]) for name, run in found.items()}
+        kept = {name: saved(runs, "forms", pair, name) for name in names}
+        goal = 1.05 * min(last(run)[0] for run in kept.values())
+        rows += [[title(pair), name, float(last(run)[0]), reached(run, goal)] for name, run in kept.items()]
+        ends = {name: float(last(run)[0]) for name, run in kept.items()}
         raw += [ends["jaxopt, mse"] < 0.98 * ends["jaxopt, sum"] or ends["clamped, mse"] < 0.98 * ends["clamped, sum"]]
         rest += [max(abs(ends[f"{o}, mse"] / ends[f"{o}, sum, rescaled"] - 1) for o in ("lbfgsb", "jaxopt", "clamped"))]
-    curves(place / "forms.png", [(title(p), {n: of(runs, "forms", p, n) for n in names if "rescaled" not in n})
+    curves(place / "forms.png", [(title(p), {n: saved(runs, "forms", p, n) for n in names if "rescaled" not in n})
                                  for p in PAIRS])  # fmt: skip
     shown = [name for name in names if "rescaled" not in name]
-    pictures(place / "forms.jpg", [[(n, of(runs, "forms", p, n)["image"]) for n in shown] for p in PAIRS])
-    own = [abs(float(last(of(runs, "forms", p, "lbfgsb, mse"))[0] / last(of(runs, "forms", p, "lbfgsb, sum"))[0]) - 1)
+    pictures(place / "forms.jpg", [[(n, saved(runs, "forms", p, n)["image"]) for n in shown] for p in PAIRS])
+    own = [abs(float(last(saved(runs, "forms", p, "lbfgsb, mse"))[0] / last(saved(runs, "forms", p, "lbfgsb, sum"))[0]) - 1)
            for p in PAIRS]  # fmt: skip
     return f"""## 1. mse converges faster than sum
 
@@ -117,25 +62,24 @@ Alpha is 1 and beta such that both forms have the same minimum; they differ by a
 With jnst's solver, which has no unit, the two ends differ by at most {max(own):.1%}. Rescaled to the same first step, at most {max(rest):.1%} of difference is left
 between the forms with any of the three solvers: the scale is the whole effect.
 
-Seen (quick version): jaxopt's LBFGSB hardly moves on `sum`, whose gradient is some fifty thousand times longer, for two pairs of three, and throws single pixels about; optax's L-BFGS shortens its first step by
-the gradient's length and does not care. jnst's solver reaches the
-ends of both (mse) in 0.18 to 0.87 of their evaluations.
+{remarks()["forms"]}
 """
 
 
 def starts(runs: Runs, place: Path, study: Study) -> str:
+    """Section of the document, and its figures."""
     names, rows, faster, better, nearer = ("content", "noise", "style"), [], [], [], []
     panels = []
     for pair in PAIRS:
-        found = {name: of(runs, "starts", pair, name) for name in names}
-        goal = 1.1 * min(last(run)[0] for run in found.values())
-        rows += [[title(pair), name, *map(float, last(run)), reached(run, goal)] for name, run in found.items()]
-        faster += [reached(found["content"], goal) <= min(reached(found[name], goal) for name in names[1:])]
-        better += [last(found["content"])[0] <= min(last(found[name])[0] for name in names[1:])]
-        nearer += [last(found["content"])[1] <= min(last(found[name])[1] for name in names[1:])]
+        kept = {name: saved(runs, "starts", pair, name) for name in names}
+        goal = 1.1 * min(last(run)[0] for run in kept.values())
+        rows += [[title(pair), name, *map(float, last(run)), reached(run, goal)] for name, run in kept.items()]
+        faster += [reached(kept["content"], goal) <= min(reached(kept[name], goal) for name in names[1:])]
+        better += [last(kept["content"])[0] <= min(last(kept[name])[0] for name in names[1:])]
+        nearer += [last(kept["content"])[1] <= min(last(kept[name])[1] for name in names[1:])]
         content, style = study.images(pair)
-        panels += [[("content", content), ("style", style), *((f"from {n}", r["image"]) for n, r in found.items())]]
-    curves(place / "starts.png", [(title(p), {n: of(runs, "starts", p, n) for n in names}) for p in PAIRS])
+        panels += [[("content", content), ("style", style), *((f"from {n}", r["image"]) for n, r in kept.items())]]
+    curves(place / "starts.png", [(title(p), {n: saved(runs, "starts", p, n) for n in names}) for p in PAIRS])
     pictures(place / "starts.jpg", panels)
     return f"""## 2. A start from the content converges faster and looks better
 
@@ -148,29 +92,29 @@ def starts(runs: Runs, place: Path, study: Study) -> str:
 {verdict(better, "its end is the lowest of the three.")}
 {verdict(nearer, "its content error at the end is the lowest.")}
 
-Seen (quick version): by eye the claim holds. From the content the photograph's contours are clear; from noise they are blurred and a fine grain is left; from the style
-the painting's own composition shows through the photograph. The objective does not see this: its style part is zero at the style image, and 0.93 of the whole.
+{remarks()["starts"]}
 """
 
 
 def gradients(runs: Runs, place: Path, study: Study) -> str:
+    """Section of the document, and its figures."""
     rows, equal, lower, panels, apart = [], [], [], [], []
     for pair in PAIRS:
-        found = of(runs, "gradients", pair, "differences")
+        kept = saved(runs, "gradients", pair, "differences")
         ends = {
-            n: of(runs, "gradients", pair, n)
+            n: saved(runs, "gradients", pair, n)
             for n in ("joint", "separate", "shared", "adam, shared", "adam, normalized")
         }
         rows += [
-            [title(pair), float(found["separate"]), float(found["shared"]), *(float(last(r)[0]) for r in ends.values())]
+            [title(pair), float(kept["separate"]), float(kept["shared"]), *(float(last(r)[0]) for r in ends.values())]
         ]
-        equal += [float(found["separate"]) < 1e-3]
+        equal += [float(kept["separate"]) < 1e-3]
         apart += [float(np.abs(ends["separate"]["image"] - ends["joint"]["image"]).mean() * 255)]
         lower += [float(last(ends["adam, normalized"])[0]) < float(last(ends["adam, shared"])[0])]
         panels += [[(name, run["image"]) for name, run in ends.items()]]
     pictures(place / "gradients.jpg", panels)
     names = ("joint", "separate", "shared", "adam, shared", "adam, normalized")
-    curves(place / "gradients.png", [(title(p), {n: of(runs, "gradients", p, n) for n in names}) for p in PAIRS])
+    curves(place / "gradients.png", [(title(p), {n: saved(runs, "gradients", p, n) for n in names}) for p in PAIRS])
     head = ["pair", "separate - joint, relative", "shared - joint, relative", "joint", "separate", "shared",
             "adam, shared", "adam, normalized"]  # fmt: skip
     return f"""## 3. Separate gradients change the result
@@ -187,15 +131,15 @@ with relative losses, whose weights have no unit).
 what is left in the pictures is rounding that a run enlarges (mean difference of separate and joint at the end: {", ".join(f"{a:.1f}" for a in apart)} of 255 levels).
 {verdict(lower, "gradients brought to length 1 each (Adam, since no line search can follow them) end lower than plain ones on the fixed objective.")}
 
-Seen (quick version): the first three columns cannot be told apart. Normalized gradients paint broader strokes and lose more of the photograph at the same strength: another
-balance that shifts along the run, as the content's gradient, small near the photograph, is brought to the same length as the style's.
+{remarks()["gradients"]}
 """
 
 
 def layers(runs: Runs, place: Path, study: Study) -> str:
+    """Section of the document, and its figures."""
     rows, panels, wider = [], [], []
     for pair in PAIRS:
-        ends = {(n, r): last(of(runs, "layers", pair, f"{n}, {r}"))[1:] for n in LAYERS for r in STRENGTHS}
+        ends = {(n, r): last(saved(runs, "layers", pair, f"{n}, {r}"))[1:] for n in LAYERS for r in STRENGTHS}
         rows += [[title(pair), n, r, *map(float, e)] for (n, r), e in ends.items()]
 
         def spread(chosen: list[np.ndarray]) -> float:
@@ -206,15 +150,18 @@ def layers(runs: Runs, place: Path, study: Study) -> str:
         by_weight = np.median([spread([ends[n, r] for r in STRENGTHS]) for n in LAYERS])
         wider += [bool(by_layers > by_weight)]
         rows += [[title(pair), "spread by layers, by strength", "", float(by_layers), float(by_weight)]]
-        panels += [[(f"{n}, {r}", of(runs, "layers", pair, f"{n}, {r}")["image"]) for r in STRENGTHS for n in LAYERS]]
+        panels += [
+            [(f"{n}, {r}", saved(runs, "layers", pair, f"{n}, {r}")["image"]) for r in STRENGTHS for n in LAYERS]
+        ]
     apart = [
         np.abs(
-            of(runs, "layers", p, "mse, all, conv4_2")["image"] - of(runs, "layers", p, "mse, high, conv4_2")["image"]
+            saved(runs, "layers", p, "mse, all, conv4_2")["image"]
+            - saved(runs, "layers", p, "mse, high, conv4_2")["image"]
         )
         for p in PAIRS
     ]
     shown = [f"{name}, {r}" for name in LAYERS for r in (STRENGTHS[0], STRENGTHS[-1])]
-    curves(place / "layers.png", [(title(p), {n: of(runs, "layers", p, n) for n in shown}) for p in PAIRS])
+    curves(place / "layers.png", [(title(p), {n: saved(runs, "layers", p, n) for n in shown}) for p in PAIRS])
     half = [[cells[k : k + 4] for k in range(0, 12, 4)] for cells in panels]
     pictures(place / "layers.jpg", [row for cells in half[:2] for row in cells])
     return f"""## 4. Layers are a better knob than the weight
@@ -232,21 +179,21 @@ With the study's mse losses and equal weights the lower layers hardly count, bec
 The two do different things: strength moves along one line from photograph to painting, the layers decide which of the painting's features (colour and grain, or shapes
 alone) and how much of the photograph's detail take part.
 
-Seen (quick version): both claims have their part. `high` keeps the photograph's colours (the red saucer), which no strength does; conv5_2 lets contours bend at strengths at which
-conv4_2 holds them. But strength is the wider knob by far, and with the study's mse losses the choice of lower layers is hardly seen.
+{remarks()["layers"]}
 """
 
 
 def partial_transfer(runs: Runs, place: Path, study: Study) -> str:
-    rows, kept, panels = [], [], []
+    """Section of the document, and its figures."""
+    rows, nearer, panels = [], [], []
     for pair in (*PAIRS, SEASON, LIGHT):
-        full, part = (of(runs, "partial", pair, name) for name in ("full", "partial"))
+        full, part = (saved(runs, "partial", pair, name) for name in ("full", "partial"))
         rows += [[title(pair), name, *map(float, last(run))] for name, run in (("full", full), ("partial", part))]
         content, style = study.images(pair)
-        kept += [bool(np.abs(part["image"] - content).mean() < np.abs(full["image"] - content).mean())]
+        nearer += [bool(np.abs(part["image"] - content).mean() < np.abs(full["image"] - content).mean())]
         panels += [[("content", content), ("style", style), ("full", full["image"]), ("partial", part["image"])]]
     pictures(place / "partial.jpg", panels)
-    both = {p: {n: of(runs, "partial", p, n) for n in ("full", "partial")} for p in (*PAIRS, SEASON, LIGHT)}
+    both = {p: {n: saved(runs, "partial", p, n) for n in ("full", "partial")} for p in (*PAIRS, SEASON, LIGHT)}
     curves(place / "partial.png", [(title(pair), lines) for pair, lines in both.items()])
     return f"""## 5. Partial transfer (Nikulin and Novak)
 
@@ -257,31 +204,32 @@ Content in conv1_1 to conv5_1, style in conv3_1 and conv5_1, beside content conv
 ![curves](reproduction/partial.png)
 ![pictures](reproduction/partial.jpg)
 
-{verdict(kept, "the partial transfer stays nearer to the photograph, pixel by pixel.")}
+{verdict(nearer, "the partial transfer stays nearer to the photograph, pixel by pixel.")}
 
-Seen (quick version): at equal strength the partial transfer takes more of the style's colours, not less. Season: both turn the meadow into snow and keep every tree; the partial one
-leaves no green. Light: the full one darkens the landscape, the partial one also puts the style's towers and lamps where trees stood. For a painting the full transfer keeps
-the contours better. So what Nikulin and Novak use it for, another season of the same kind of scene, works; that it is the gentler transfer is not confirmed here.
+{remarks()["partial"]}
 """
 
 
 def bounds(runs: Runs, place: Path, study: Study) -> str:
+    """Section of the document, and its figures."""
     rows, lower, grown = [], [], []
     for pair in PAIRS:
-        found = {name: of(runs, "bounds", pair, name) for name in ("bounds", "clamped")}
-        for name, run in found.items():
+        kept = {name: saved(runs, "bounds", pair, name) for name in ("bounds", "clamped")}
+        for name, run in kept.items():
             at = [float(np.interp(k, run["curve"][:, 0], run["curve"][:, 1])) for k in (50, 100, 200)] + [
                 float(run["curve"][-1, 1])
             ]
             rows += [[title(pair), name, *at, float(run["curve"][:, 1].min())]]
-        curve = found["clamped"]["curve"][:, 1]
-        lower += [bool(last(found["bounds"])[0] < curve[-1])]
+        curve = kept["clamped"]["curve"][:, 1]
+        lower += [bool(last(kept["bounds"])[0] < curve[-1])]
         grown += [bool(curve[-1] > 1.05 * curve.min() or not np.isfinite(curve).all())]
     curves(
-        place / "bounds.png", [(title(p), {n: of(runs, "bounds", p, n) for n in ("bounds", "clamped")}) for p in PAIRS]
+        place / "bounds.png",
+        [(title(p), {n: saved(runs, "bounds", p, n) for n in ("bounds", "clamped")}) for p in PAIRS],
     )
     pictures(
-        place / "bounds.jpg", [[(n, of(runs, "bounds", p, n)["image"]) for p in PAIRS for n in ("bounds", "clamped")]]
+        place / "bounds.jpg",
+        [[(n, saved(runs, "bounds", p, n)["image"]) for p in PAIRS for n in ("bounds", "clamped")]],
     )
     return f"""## 6. Clamping inside L-BFGS against true bounds
 
@@ -296,13 +244,12 @@ Curves are of the iterates.
 {verdict(lower, "with true bounds the end is lower than with clamping.")}
 {verdict(grown, "the clamped run blows up, or ends at least 5 % above its own lowest value.")}
 
-Seen (quick version): the known blow-up is there, as a leap of the loss after 100 iterations (coffee x facets, to 2.3 times) and after 240 (rocket x dabs), from which the run
-comes back; the bounded solver has none. For rocket x dabs the clamped run stays lower on the fixed objective, which is not the one that is minimised. An L-BFGS whose memory is given the clamped
-steps instead (tried first) did not leap in 250 iterations and ended at 0.212, 0.161 and 0.224.
+{remarks()["bounds"]}
 """
 
 
 def entries(runs: Runs, place: Path) -> str:
+    """Section of the document, and its figures."""
     cells = [
         (f"{layer} {pair}", runs[f"entries/{layer}_{'-'.join(map(str, pair))}/maximised"]) for layer, pair in ENTRIES
     ]
@@ -323,7 +270,14 @@ in common.
 
 
 def write(study: Study, runs: Runs, folder: Path, about: str) -> None:
-    """The document and its figures."""
+    """Writes the document and its figures.
+
+    Args:
+        study: gives the example pictures and the settings.
+        runs: what each run has kept, by its key.
+        folder: gets reproduction.md and a folder of figures.
+        about: the machine, network and versions, for the first paragraph.
+    """
     place = folder / "reproduction"
     place.mkdir(parents=True, exist_ok=True)
     parts = [
@@ -332,7 +286,7 @@ def write(study: Study, runs: Runs, folder: Path, about: str) -> None:
     ]  # fmt: skip
     head = f"""# The claims of the 2017 study, put to the test
 
-Made by `scripts/reproduce.py` ({study.size} px, {study.effort:g} times the quick version's iterations; {about}); every number is of its runs, and the verdicts are
+Made by `python -m study.run` ({study.size} px, {study.effort:g} times the quick version's iterations; {about}); every number is of its runs, and the verdicts are
 computed from them. Three pairs of pictures that come with the project (their middle, 4:3): {", ".join(map(title, PAIRS))}. All curves and errors are of one fixed objective:
 relative losses, default layers, strength 0.93, one size. What is minimised is, unless a section says otherwise, the study's: mse, content start, one scale.
 Three small pairs are an indication, not a proof.

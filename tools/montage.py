@@ -1,6 +1,6 @@
 """Puts pictures side by side at one height, for the README and for comparing by eye.
 
-python scripts/montage.py --height 300 out.jpg examples/cat.png examples/swirls.jpg out/demo.png
+python -m tools.montage --height 300 out.jpg examples/cat.png examples/swirls.jpg out/demo.png
 """
 
 import argparse

@@ -1,12 +1,9 @@
-"""The figures of bench.py about many photographs: `batch` and `throughput`."""
+"""Figures `batch` and `throughput` of benchmarks.speed: many photographs."""
 
 import argparse
 import contextlib
-import importlib.util
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,27 +16,26 @@ import jax
 import numpy as np
 from PIL import Image
 
-from jnst import transfer
+import jnst
+from benchmarks.commands import run_jnst
+from benchmarks.evaluation import HAS_TORCH
+from benchmarks.problem import CONTENT, ONE_SIZE, STYLE, load_params
 from jnst.capacity import available
-from jnst.config import Config
-from jnst.io import image, weights
-from jnst.scheduler import Job, Picture, stylize_many
+from jnst.io import image
+from jnst.scheduler import Job, Picture
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
-CONTENT, STYLE = "tubingen.jpg", "starry_night.jpg"
-ONE_SIZE = Config(scales=("1",), style_sizes=1)
 SHAPES = [(1, 0.75), (0.75, 1), (1, 1), (1, 0.66), (0.66, 1), (1, 0.7)]  # (width, height) over the longer side
 
 
 def photographs(options: argparse.Namespace, size: int, count: int) -> list[Image.Image]:
     """Crops of Tuebingen in six sizes."""
-    found = []
+    crops = []
     with Image.open(options.images / CONTENT) as picture:
         for k in range(count):
             width, height = (round(size * side) for side in SHAPES[k % len(SHAPES)])
             place = (10 * k, 5 * k, 10 * k + 4 * width, 5 * k + 4 * height)
-            found.append(picture.crop(place).resize((width, height), Image.Resampling.LANCZOS))
-    return found
+            crops.append(picture.crop(place).resize((width, height), Image.Resampling.LANCZOS))
+    return crops
 
 
 def batch(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -53,12 +49,7 @@ def batch(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             common = ["--weights", options.weights, "--image-size", size, "--iterations", iterations, "--quiet"]
 
             def run(content: Path, output: Path, common: list = common, folder: Path = folder) -> float:
-                command = [sys.executable, "-m", "jnst.run", content, options.images / STYLE, "-o", output, *common]
-                began = time.perf_counter()
-                subprocess.run(list(map(str, command)), check=True,
-                               env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder / "cache"),
-                                    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"})  # fmt: skip
-                return time.perf_counter() - began
+                return run_jnst([content, options.images / STYLE, "-o", output, *common], folder / "cache")
 
             photos = sorted((folder / "photos").iterdir())
             first = run(folder / "photos", folder / "first")
@@ -79,13 +70,13 @@ def throughput(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     TF32; jnst in the precisions given.
     """
     for size in options.throughput_sizes:
-        many = Many(options, size)
+        photos = Photographs(options, size)
         contenders: dict[str, Callable[[int], None]] = {}
         for precision in options.throughput_precisions:
-            contenders[f"jnst, one by one, {precision}"] = partial(many.one_by_one, precision)
-            contenders[f"jnst, one batch, {precision}"] = partial(many.one_batch, precision)
+            contenders[f"jnst, one by one, {precision}"] = partial(photos.one_by_one, precision)
+            contenders[f"jnst, one batch, {precision}"] = partial(photos.one_batch, precision)
         if HAS_TORCH:
-            contenders["PyTorch, one by one"] = many.by_torch()
+            contenders["PyTorch, one by one"] = photos.by_torch()
         rates: dict[str, float] = {}
         rows = []
         for name, run in contenders.items():
@@ -94,9 +85,9 @@ def throughput(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 began = time.perf_counter()
                 run(options.throughput_iterations)
                 seconds = time.perf_counter() - began
-            rates[name] = 3600 * len(many.contents) / seconds
+            rates[name] = 3600 * len(photos.contents) / seconds
             rows.append({
-                "size": size, "iterations": options.throughput_iterations, "photographs": len(many.contents),
+                "size": size, "iterations": options.throughput_iterations, "photographs": len(photos.contents),
                 "contender": name, "images an hour": rates[name],
                 "over one by one": rates[name] / rates[name.replace("one batch", "one by one")],
                 "GPU busy, %": use(),
@@ -105,11 +96,11 @@ def throughput(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield {**row, "over PyTorch": rates[row["contender"]] / rates["PyTorch, one by one"] if HAS_TORCH else ""}
 
 
-class Many:
+class Photographs:
     """The photographs at one size, one painting, and what paints them all."""
 
     def __init__(self, options: argparse.Namespace, size: int) -> None:
-        self.weights = weights.load(options.weights)
+        self.weights = load_params(options.weights)
         pictures = photographs(options, size, options.batch_photos)
         self.contents = [np.asarray(picture.convert("RGB"), np.float32)[None] / 255 for picture in pictures]
         self.style = image.load(options.images / STYLE, image_size=size)
@@ -117,19 +108,20 @@ class Many:
     def one_by_one(self, precision: Any, count: int) -> None:
         config = replace(ONE_SIZE, precision=precision, iterations=count)
         for content in self.contents:
-            transfer.stylize(content, self.style, config, self.weights)
+            jnst.stylize(content, self.style, config, self.weights)
 
     def one_batch(self, precision: Any, count: int) -> None:
         config = replace(ONE_SIZE, precision=precision, iterations=count)
         style = Picture.of(self.style)
         jobs = [Job(Picture.of(content), style) for content in self.contents]
-        for result in stylize_many(jobs, self.weights, config, memory=available()):
+        for result in jnst.stylize_many(jobs, self.weights, config, memory=available()):
             if result.error:
                 raise RuntimeError(result.error)
 
     def by_torch(self) -> Callable[[int], None]:
         import torch  # pyright: ignore[reportMissingImports]
-        from torch_rival import Objective, lbfgs
+
+        from benchmarks.baselines_torch import Objective, lbfgs
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         objective = Objective(self.weights.params, self.contents[0], self.style, device=device, channels_last=True)
@@ -146,7 +138,7 @@ class Many:
 def gpu_use() -> Iterator[Callable[[], Any]]:
     """How many per cent of the time a GPU has computed, by nvidia-smi; empty where there is none.
 
-    What is yielded tells it, after the block.
+    Yields a function that returns it, to be called after the block.
     """
     if jax.default_backend() != "gpu" or shutil.which("nvidia-smi") is None:
         yield lambda: ""

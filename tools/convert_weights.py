@@ -1,7 +1,7 @@
 """Converts VGG-16 and VGG-19 weight files between all formats that jnst knows, checked layer by layer.
 
-python scripts/convert_weights.py vgg19-dcbb9e9d.pth weights/vgg19.h5
-python scripts/convert_weights.py weights/vgg19.h5 vgg19.safetensors
+python -m tools.convert_weights vgg19-dcbb9e9d.pth weights/vgg19.h5
+python -m tools.convert_weights weights/vgg19.h5 vgg19.safetensors
 """
 
 import argparse

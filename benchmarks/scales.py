@@ -1,6 +1,6 @@
 """What coarse to fine is worth: scales of a run and sizes at which style is compared, at about equal time.
 
-python scripts/bench_scales.py ../shared/images --weights vgg19.h5 --image-size 512 --pictures out/
+python -m benchmarks.scales ../shared/images --weights vgg19.h5 --image-size 512 --pictures out/
 
 A candidate is SCALES/SIZES: a value of --scales, commas between its parts, and one of --style-sizes.
 The measure: the mean relative style error (over the style layers) of result and style, both brought to 1, 1/2, 1/4 and
@@ -12,7 +12,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnst import transfer
+import jnst
+from benchmarks.problem import equal_weights, load_params
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.io import compile_cache as compilation
-from jnst.io import image, weights
+from jnst.io import compile_cache, image
 from jnst.losses import objective
 from jnst.losses.pyramid import scales
 from jnst.network.architecture import MIN_SIDE
@@ -41,17 +41,16 @@ JUDGED = (1, 2, 4, 8)
 def judge(params: Any, result: Any, content: Any, style: Any) -> dict[str, float]:
     """Style errors by size, their mean, and the content error."""
     spec, evaluate = objective.Spec(), jax.jit(objective.evaluate, static_argnames="spec")
-    one = jnp.float32(1)
-    ones = objective.LossWeights(one, one, jnp.full(5, 0.2), 0 * one)
-    found: dict[str, float] = {}
+    ones = equal_weights(1, 1, spec)
+    errors: dict[str, float] = {}
     for k in JUDGED:
         target = objective.targets(params, _smaller(content, k), _smaller(style, k), spec=spec)
         losses = evaluate(params, _smaller(result, k), target, ones, spec=spec)
-        found[f"style 1/{k}"] = float(losses.style[0])
+        errors[f"style 1/{k}"] = float(losses.style[0])
         if k == 1:
-            found["content"] = float(losses.content[0])
-    found["style"] = float(np.mean([found[f"style 1/{k}"] for k in JUDGED]))
-    return found
+            errors["content"] = float(losses.content[0])
+    errors["style"] = float(np.mean([errors[f"style 1/{k}"] for k in JUDGED]))
+    return errors
 
 
 def _smaller(pixels: Any, k: int) -> jax.Array:
@@ -59,10 +58,10 @@ def _smaller(pixels: Any, k: int) -> jax.Array:
     return jnp.asarray(resize(pixels, height, width))
 
 
-def iterations_for(size: tuple[int, int], wanted: Sequence[str], style_sizes: int, budget: int) -> int:
+def iterations_for(size: tuple[int, int], requested: Sequence[str], style_sizes: int, budget: int) -> int:
     """Iterations in all that cost as much as `budget` at full size, an iteration's cost being its pixels."""
     costs = []
-    for stage in scales(size[0], size[1], 1000, wanted):
+    for stage in scales(size[0], size[1], 1000, requested):
         count = objective.sizes(min(stage.height, stage.width), style_sizes)
         costs.append(stage.height * stage.width * sum(0.25**k for k in range(count)))
     return round(budget * size[0] * size[1] / float(np.mean(costs)))
@@ -85,19 +84,18 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="a folder")
     parser.add_argument("--output", type=Path, help="write everything as JSON")
     options = parser.parse_args()
-    compilation.keep_compiled()
+    compile_cache.keep_compiled()
     try:
-        found = weights.load(options.weights)
-        rows = list(compare(options, found))
+        rows = list(compare(options, load_params(options.weights).params))
     except InputError as error:
-        parser.exit(2, f"bench_scales: {error}\n")
+        parser.exit(2, f"scales: {error}\n")
     if options.output:
         options.output.write_text(json.dumps({"command": sys.argv[1:], "rows": rows}))
 
 
-def compare(options: argparse.Namespace, found: weights.Weights):
+def compare(options: argparse.Namespace, params: Any) -> Iterator[dict[str, Any]]:
     """A row a pair and candidate, printed as it comes."""
-    params = jax.device_put(found.params)
+    params = jax.device_put(params)
     print("| pair | scales/sizes | iterations | seconds | style | over the first | content | over the first | "
           + " | ".join(f"style 1/{k}" for k in JUDGED) + " |\n|" + " --- |" * (8 + len(JUDGED)))  # fmt: skip
     for content_name, style_name in PAIRS[: options.pairs]:
@@ -106,11 +104,13 @@ def compare(options: argparse.Namespace, found: weights.Weights):
         first: dict[str, float] = {}
         for candidate in options.candidates:
             parts, sizes = candidate.split("/")
-            wanted = parts.split(",")
-            count = iterations_for(content.shape[1:3], wanted, int(sizes), options.iterations)
-            config = Config(iterations=count, scales=tuple(wanted), style_sizes=int(sizes), strength=options.strength)
-            transfer.stylize(content, style, replace(config, iterations=9), params)  # compiles
-            result = transfer.stylize(content, style, config, params)
+            requested = parts.split(",")
+            count = iterations_for(content.shape[1:3], requested, int(sizes), options.iterations)
+            config = Config(
+                iterations=count, scales=tuple(requested), style_sizes=int(sizes), strength=options.strength
+            )
+            jnst.stylize(content, style, replace(config, iterations=9), params)  # compiles
+            result = jnst.stylize(content, style, config, params)
             errors = judge(params, result.image, content, style)
             first = first or errors
             row = {"pair": f"{content_name} x {style_name}", "candidate": candidate, "iterations": count,

@@ -1,6 +1,6 @@
 """How alike pictures of different sizes look: distances of their Gram matrices, all brought to one size.
 
-python scripts/bench_look.py 256.png 512.png 1024.png 2048.png --size 256
+python -m benchmarks.similarity 256.png 512.png 1024.png 2048.png --size 256
 
 The network that judges is the VGG-16 that is installed with jnst, not the VGG-19 that paints by default. The
 distance of two pictures is `|G - H| / |H|` over the Gram matrices of each style layer, the mean of both directions and
@@ -24,7 +24,18 @@ from jnst.resample import resize
 
 
 def distances(paths: list[Path], size: int) -> np.ndarray:
-    """A row and a column a picture."""
+    """Style distances of pictures.
+
+    Args:
+        paths: n image files.
+        size: the longer side in pixels at which they are compared.
+
+    Returns:
+        (n, n), symmetric, 0 on the diagonal.
+
+    Raises:
+        InputError: a file that is no image, or no weights.
+    """
     params = jax.device_put(weights.find("vgg16").params)
     readers = dict.fromkeys(Config().style_layers, losses.mean_gram)
     grams = []
@@ -45,15 +56,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="longer side at which they are compared")
     options = parser.parse_args()
     try:
-        found = distances(options.pictures, options.size)
+        table = distances(options.pictures, options.size)
     except InputError as error:
-        parser.exit(2, f"bench_look: {error}\n")
+        parser.exit(2, f"similarity: {error}\n")
     names = [path.stem for path in options.pictures]
     print("| | " + " | ".join(names) + " |\n|" + " --- |" * (len(names) + 1))
-    for name, row in zip(names, found, strict=True):
+    for name, row in zip(names, table, strict=True):
         print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
     if len(names) > 2:
-        print("each and the next: " + ", ".join(f"{found[a, b]:.3f}" for a, b in pairwise(range(len(names)))))
+        print("each and the next: " + ", ".join(f"{table[a, b]:.3f}" for a, b in pairwise(range(len(names)))))
 
 
 if __name__ == "__main__":

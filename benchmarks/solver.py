@@ -1,9 +1,9 @@
 """Loss against evaluations of the network: jnst's solvers, jaxopt.LBFGSB as it comes, and other people's.
 
-python scripts/bench_solver.py ../shared/images --sizes 128 --output solver.json
-python scripts/bench_solver.py ../shared/images --problems line-art noise --weights vgg19.h5 --solvers scipy lbfgsb
-python scripts/bench_solver.py ../shared/images --solvers scipy lbfgsb --seeds 0 1 2
-python scripts/bench_solver.py ../shared/images --overhead 512 1024 --weights vgg19.h5
+python -m benchmarks.solver ../shared/images --sizes 128 --output solver.json
+python -m benchmarks.solver ../shared/images --problems line-art noise --weights vgg19.h5 --solvers scipy lbfgsb
+python -m benchmarks.solver ../shared/images --solvers scipy lbfgsb --seeds 0 1 2
+python -m benchmarks.solver ../shared/images --overhead 512 1024 --weights vgg19.h5
 
 Prints one row for each problem, size and solver; then for 60 and 200 evaluations the ratio of each solver's loss to
 SciPy's (geometric mean and worst), and how many times fewer evaluations than `jaxopt` each one needs to reach its loss
@@ -28,17 +28,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageDraw
-from solver_rivals import Outcome, scipys, torchs, two_loop
 
-from jnst import minimize, transfer
+from benchmarks import problem as problems
+from benchmarks.baselines_solver import Outcome, scipy_lbfgsb, torch_lbfgs, two_loop
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io import image, weights
 from jnst.io.trace import versions
-from jnst.losses import objective
-from jnst.network import vgg
-from jnst.optim import base as solver
-from jnst.optim.preconditioner import Identity
 
 MARKS = (15, 30, 60, 100, 200)
 NUDGE = 0.002  # half a step of an 8-bit pixel
@@ -66,61 +62,41 @@ def line_art(size: int) -> np.ndarray:
     return pixels[None]
 
 
-def problem(name: str, folder: Path, size: int, params: Any, *, seed: int = 0) -> tuple[Callable, jax.Array, tuple]:
+def make_problem(
+    name: str, folder: Path, size: int, params: Any, *, seed: int = 0
+) -> tuple[Callable, jax.Array, tuple]:
     """Objective (losses and gradient of x), start image, arguments; a seed but 0 moves the start a little."""
     content_file, style_file, settings = PROBLEMS[name]
     config = Config(**settings)
     content = image.load(folder / content_file, image_size=size) if content_file else line_art(size)
     style = image.load(folder / style_file, image_size=size)
-    spec = transfer.spec_of(config)
-    target = objective.targets(params, jnp.asarray(content), jnp.asarray(style), spec=spec)
-    args = (params, target, transfer.loss_weights(config, target))
-
-    def fun(x: Any, params: Any, target: Any, loss_weights: Any) -> Any:
-        losses, gradient = objective.value_and_grad(params, x, target, loss_weights, spec=spec)
-        return (losses.total[0], None), gradient
-
+    problem = problems.make_problem(content, style, params, config)
     noise = jax.random.normal(jax.random.key(seed), content.shape)
     start = 0.5 + 0.1 * noise if config.init == "noise" else content + (NUDGE * noise if seed else 0)
-    return fun, jnp.clip(start, 0, 1), args
+    return problem.function, jnp.clip(start, 0, 1), problem.args
 
 
-def program(fun: Callable, name: str) -> solver.Solver:
-    """One of `--optimizer`, or jnst's L-BFGS without its preconditioner."""
-    if name == "identity":
-        return solver.lbfgsb(fun, history_size=10, preconditioner=Identity())
-    return solver.make(fun, name, history_size=10, learning_rate=0.02)  # pyright: ignore[reportArgumentType]
+def jnst_solver(name: str) -> Callable[..., Outcome]:
+    """A solver of jnst in the form of the baselines."""
 
-
-def ours(name: str) -> Callable[..., Outcome]:
-    """A solver of jnst, iteration by iteration."""
-
-    def run(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcome:
-        chosen = program(fun, name)
-        step = jax.jit(chosen.step)
-        state = jax.jit(chosen.init)(x, args)
-        curve, iterations = [float(state.value)], 0
-        while len(curve) < evaluations and int(state.stop) == 0:
-            x, state = step(x, state, args)
-            iterations += 1
-            trials = int(state.evaluations) - len(curve)
-            curve += [curve[-1]] * (trials - 1) + [min(curve[-1], float(state.value))]
+    def run(function: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcome:
+        curve, iterations, x = problems.descend(function, name, x, args, evaluations)
         return Outcome(curve, iterations, float(jnp.mean((x <= 0) | (x >= 1))))
 
     return run
 
 
 SOLVERS: dict[str, Callable[..., Outcome]] = {
-    **{name: ours(name) for name in ("lbfgsb", "identity", "jaxopt", "adam")},
-    "scipy": scipys, "torch": torchs, "two-loop": two_loop,
+    **{name: jnst_solver(name) for name in ("lbfgsb", "identity", "jaxopt", "adam")},
+    "scipy": scipy_lbfgsb, "torch": torch_lbfgs, "two-loop": two_loop,
 }  # fmt: skip
 
 
 def networks(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Name and parameters of each weight file."""
     for file in options.weights or [weights.bundled_vgg16()]:
-        found = weights.load(Path(str(file)))
-        yield found.architecture, vgg.prepare(jax.device_put(found.params), objective.Spec().layers)
+        network = weights.load(Path(str(file)))
+        yield network.architecture, network.params
 
 
 def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -128,7 +104,7 @@ def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for architecture, params in networks(options):
         for size in options.sizes:
             for name, seed in itertools.product(options.problems, options.seeds):
-                fun, x, args = problem(name, options.images, size, params, seed=seed)
+                fun, x, args = make_problem(name, options.images, size, params, seed=seed)
                 for candidate in options.solvers:
                     began = time.perf_counter()
                     outcome = SOLVERS[candidate](fun, x, args, max(MARKS))
@@ -146,8 +122,8 @@ def overheads(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Seconds of an iteration of each of jnst's solvers on a quadratic that costs nothing, and of an evaluation."""
     for architecture, params in networks(options):
         for size in options.overhead:
-            fun, x, args = problem("tuebingen-starry", options.images, size, params)
-            evaluation = seconds(solver.adam(fun, learning_rate=0.02), x, args, 3)
+            fun, x, args = make_problem("tuebingen-starry", options.images, size, params)
+            evaluation = seconds_an_iteration(fun, "adam", x, args, 3)
             centre = jax.random.uniform(jax.random.key(0), x.shape, minval=-0.2, maxval=1.2)
             bend = 10 ** jax.random.uniform(jax.random.key(1), x.shape, minval=-4, maxval=4)
 
@@ -155,23 +131,22 @@ def overheads(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 return (0.5 * jnp.sum(bend * (x - centre) ** 2), None), bend * (x - centre)
 
             for name in ("lbfgsb", "identity", "jaxopt"):
-                iteration = seconds(program(quadratic, name), x, (centre, bend), 8)
+                iteration = seconds_an_iteration(quadratic, name, x, (centre, bend), 8)
                 yield {
                     "size": f"{x.shape[2]}x{x.shape[1]}", "weights": architecture, "solver": name,
                     "evaluation": evaluation, "beyond": iteration,
                 }  # fmt: skip
 
 
-def seconds(chosen: solver.Solver, x: jax.Array, args: tuple, count: int) -> float:
+def seconds_an_iteration(function: Callable, name: str, x: jax.Array, args: tuple, count: int) -> float:
     """Median over five chunks of the seconds of an iteration, inside the loop that `stylize` runs; history full."""
-    run, _ = minimize.advance(chosen, minimize.start(chosen, x, args), args, jnp.int32(12))
+    solver = problems.make_solver(function, name)
+    run, _ = problems.advance(solver, problems.start(solver, x, args), args, 12)
     times = []
     for _ in range(5):
-        before = int(run.iteration)
         began = time.perf_counter()
-        run, _ = minimize.advance(chosen, run, args, jnp.int32(count))
-        jax.block_until_ready(run.x)
-        times.append((time.perf_counter() - began) / max(1, int(run.iteration) - before))
+        run, values = problems.advance(solver, run, args, count)
+        times.append((time.perf_counter() - began) / max(1, len(values)))
     return statistics.median(times)
 
 
@@ -260,7 +235,7 @@ def main() -> None:
     try:
         table = print_overheads(options) if options.overhead else print_losses(options)
     except InputError as error:
-        parser.exit(2, f"bench_solver: {error}\n")
+        parser.exit(2, f"solver: {error}\n")
     if options.output:
         options.output.write_text(json.dumps({**about, "rows": table}))
 

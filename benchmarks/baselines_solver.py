@@ -1,4 +1,4 @@
-"""Other people's bounded L-BFGS on the same objective, for bench_solver.py.
+"""Other people's bounded L-BFGS on the same objective, for benchmarks.solver.
 
 Each takes the objective `fun(x, *args) -> ((value, aux), gradient)` in float32 and keeps its own vectors in float64.
 """
@@ -48,7 +48,7 @@ class _Recorder:
         return Outcome(self.curve, iterations, float(np.mean((self.point <= 0) | (self.point >= 1))))
 
 
-def scipys(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcome:
+def scipy_lbfgsb(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcome:
     """SciPy's L-BFGS-B, m = 10, no tolerance."""
     value_and_grad = _Recorder(fun, x, args, evaluations)
     count = [0]
@@ -64,7 +64,7 @@ def scipys(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcom
     return value_and_grad.outcome(count[0])
 
 
-def torchs(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcome:
+def torch_lbfgs(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outcome:
     """PyTorch's LBFGS(lr=1), m = 10, clamping before each evaluation: the way of the 2017 study."""
     import torch  # pyright: ignore[reportMissingImports]  # not a dependency: pip install torch==2.13.0
 
@@ -97,6 +97,8 @@ def two_loop(fun: Callable, x: jax.Array, args: tuple, evaluations: int) -> Outc
         while True:
             free = ~(((point <= 0) & (gradient > 0)) | ((point >= 1) & (gradient < 0)))
             q, alphas = np.where(free, gradient, 0), []
+            if not q.any():
+                return value_and_grad.outcome(iterations)
             for s, y in reversed(pairs):
                 alphas.append((s @ q) / (s @ y))
                 q = q - alphas[-1] * y
