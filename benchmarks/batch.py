@@ -22,7 +22,7 @@ from benchmarks.evaluation import HAS_TORCH
 from benchmarks.problem import CONTENT, ONE_SIZE, STYLE, load_params
 from jnst.capacity import available
 from jnst.io import image
-from jnst.scheduler import Job, Picture
+from jnst.jobs import Job, Picture
 
 SHAPES = [(1, 0.75), (0.75, 1), (1, 1), (1, 0.66), (0.66, 1), (1, 0.7)]  # (width, height) over the longer side
 
@@ -112,8 +112,8 @@ class Photographs:
 
     def one_batch(self, precision: Any, count: int) -> None:
         config = replace(ONE_SIZE, precision=precision, iterations=count)
-        style = Picture.of(self.style)
-        jobs = [Job(Picture.of(content), style) for content in self.contents]
+        style = Picture.from_array(self.style)
+        jobs = [Job(Picture.from_array(content), style) for content in self.contents]
         for result in jnst.stylize_many(jobs, self.weights, config, memory=available()):
             if result.error:
                 raise RuntimeError(result.error)

@@ -18,16 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jnst
-from benchmarks.problem import equal_weights, load_params
+from benchmarks.problem import evaluate, load_params, make_problem
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io import compile_cache, image
-from jnst.losses import objective
-from jnst.losses.pyramid import scales
+from jnst.losses.pyramid import pyramid_levels, scales
 from jnst.network.architecture import MIN_SIDE
 from jnst.resample import resize
 
@@ -40,29 +38,28 @@ JUDGED = (1, 2, 4, 8)
 
 def judge(params: Any, result: Any, content: Any, style: Any) -> dict[str, float]:
     """Style errors by size, their mean, and the content error."""
-    spec, evaluate = objective.Spec(), jax.jit(objective.evaluate, static_argnames="spec")
-    ones = equal_weights(1, 1, spec)
+    ones = (1.0, 1.0)
     errors: dict[str, float] = {}
     for k in JUDGED:
-        target = objective.targets(params, _smaller(content, k), _smaller(style, k), spec=spec)
-        losses = evaluate(params, _smaller(result, k), target, ones, spec=spec)
-        errors[f"style 1/{k}"] = float(losses.style[0])
+        problem = make_problem(_smaller(content, k), _smaller(style, k), params, alpha_beta=ones)
+        losses = evaluate(problem, _smaller(result, k))
+        errors[f"style 1/{k}"] = losses.style
         if k == 1:
-            errors["content"] = float(losses.content[0])
+            errors["content"] = losses.content
     errors["style"] = float(np.mean([errors[f"style 1/{k}"] for k in JUDGED]))
     return errors
 
 
-def _smaller(pixels: Any, k: int) -> jax.Array:
+def _smaller(pixels: Any, k: int) -> Any:
     height, width = (max(MIN_SIDE, side // k) for side in pixels.shape[1:3])
-    return jnp.asarray(resize(pixels, height, width))
+    return resize(pixels, height, width)
 
 
 def iterations_for(size: tuple[int, int], requested: Sequence[str], style_sizes: int, budget: int) -> int:
     """Iterations in all that cost as much as `budget` at full size, an iteration's cost being its pixels."""
     costs = []
     for stage in scales(size[0], size[1], 1000, requested):
-        count = objective.sizes(min(stage.height, stage.width), style_sizes)
+        count = pyramid_levels(min(stage.height, stage.width), style_sizes)
         costs.append(stage.height * stage.width * sum(0.25**k for k in range(count)))
     return round(budget * size[0] * size[1] / float(np.mean(costs)))
 
@@ -107,7 +104,7 @@ def compare(options: argparse.Namespace, params: Any) -> Iterator[dict[str, Any]
             requested = parts.split(",")
             count = iterations_for(content.shape[1:3], requested, int(sizes), options.iterations)
             config = Config(
-                iterations=count, scales=tuple(requested), style_sizes=int(sizes), strength=options.strength
+                iterations=count, scales=tuple(requested), style_pyramid_levels=int(sizes), strength=options.strength
             )
             jnst.stylize(content, style, replace(config, iterations=9), params)  # compiles
             result = jnst.stylize(content, style, config, params)

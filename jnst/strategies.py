@@ -59,7 +59,7 @@ def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = N
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
 
     def begin(params: Params, image: Any) -> tuple[Problem, Run]:
-        targets = objectives.targets(params, dict.fromkeys(objective.sources, image), objective=objective)
+        targets = objectives.targets(params, {name: image for name in objective.sources}, objective=objective)
         weights = jax.tree.map(lambda w: jnp.ones(1, jnp.float32), objectives.default_weights(objective))
         return Problem(targets, weights, jnp.zeros((1, 2), jnp.int32), jnp.zeros(1, jnp.int32)), engine.start(
             program, image

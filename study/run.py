@@ -58,7 +58,7 @@ def stylized(study: Study, run: Run) -> dict[str, Any]:
         rows.append([progress.new[-1].evaluations, *judge(progress.image())])
 
     every = max(EVERY, config.iterations // 20)
-    result = jnst.stylize(content, style, config, study.network, callback=look, stop_every=every)
+    result = jnst.stylize(content, style, config, study.network, callback=look, callback_every=every)
     arrays = {"image": result.image, "curve": np.array(rows), "iterations": result.iterations}
     return {**arrays, "evaluations": result.evaluations, "stop_reason": result.stop_reason}
 
@@ -143,7 +143,7 @@ def gram_entry(study: Study, run: Run) -> dict[str, Any]:
     solver = problems.make_solver(function, "lbfgsb")
     state = problems.start(solver, jnp.clip(noise, 0, 1), args)
     state, values = problems.advance(solver, state, args, min(problems.CHUNK, study.count(40)))
-    return {"image": np.asarray(state.best_x), "curve": -values}
+    return {"image": np.asarray(state.x), "curve": -values}
 
 
 def runs() -> Iterator[Run]:

@@ -13,7 +13,7 @@ from jnst.io.paths import AnyPath, path_of
 from jnst.network.architecture import MIN_SIDE
 
 if TYPE_CHECKING:
-    from jnst.scheduler import Job, Picture
+    from jnst.jobs import Job, Picture
 
 
 def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str]) -> list["Job"]:
@@ -46,7 +46,7 @@ def make_job(row: BatchRow, sizes: Mapping[AnyPath, tuple[int, int] | InputError
     Raises:
         InputError: a file that is no image, or a too small one.
     """
-    from jnst.scheduler import Job, Picture
+    from jnst.jobs import Job, Picture
 
     content = _picture(row.content, sizes[row.content], row.image_size)
     side = round(max(content.size) * row.style_scale)
@@ -58,7 +58,7 @@ def make_job(row: BatchRow, sizes: Mapping[AnyPath, tuple[int, int] | InputError
     if isinstance(start_size, InputError):
         raise start_size
     init = Picture((path, content.size), content.size, partial(image.load, path, size=(width, height)))
-    return Job(content, style, row.config, row, init=init)  # pyright: ignore[reportCallIssue]
+    return Job(content, style, row.config, row, init=init)
 
 
 def _image_size(path: AnyPath) -> tuple[int, int] | InputError:
@@ -70,7 +70,7 @@ def _image_size(path: AnyPath) -> tuple[int, int] | InputError:
 
 
 def _picture(path: AnyPath, size: tuple[int, int] | InputError, image_size: int) -> "Picture":
-    from jnst.scheduler import Picture
+    from jnst.jobs import Picture
 
     if isinstance(size, InputError):
         raise size

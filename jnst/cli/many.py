@@ -33,7 +33,8 @@ from jnst.io.paths import AnyPath, is_folder, is_object, names_in, resolved
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights
-    from jnst.scheduler import Job, Result
+    from jnst.jobs import Job
+    from jnst.records import Result
 
 UNWRITTEN = 8  # finished pictures that wait for the disk: with more, painting waits
 
@@ -193,7 +194,7 @@ def paint(
     with ThreadPoolExecutor(1) as writer:
         pending: list[Future] = []
         for result in results(jobs, weights, reporter, options):
-            row: BatchRow = result.job.name
+            row: BatchRow = result.name
             if result.error or result.image is None:
                 failures[row] = result.error
                 reporter.picture_failed()
@@ -226,7 +227,7 @@ def results(
     mesh = jax.sharding.Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
     return stylize_many(
         jobs, weights, mesh=mesh, batch_size=options.batch.batch_size,
-        memory=memory_limit(options), tell=reporter.schedule, watch=reporter.step,
+        memory=memory_limit(options), on_schedule=reporter.schedule, on_step=reporter.step,
     )  # fmt: skip
 
 
@@ -242,7 +243,7 @@ def write(result: "Result", row: BatchRow, manifest: Manifest) -> None:
     image.save(result.image, row.output)
     facts = {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,
              "stop_reason": result.stop_reason}  # fmt: skip
-    config = result.job.config or row.config  # with the layers that were chosen, where they were
+    config = result.config  # with the layers that were chosen, where they were
     manifest.add(row, {**facts, "content_layers": config.content_layers, "style_layers": config.style_layers})
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jnst.auto_layers import Choice
     from jnst.io.trace import Trace
     from jnst.io.weights import Weights
-    from jnst.transfer import Progress, Result
+    from jnst.records import Progress, Result
 
 
 class Images(NamedTuple):
@@ -98,7 +98,7 @@ def paint(options: Options, prepared: Prepared, trace: "Trace") -> tuple["Result
     Raises:
         InputError: more memory is needed than the device has.
     """
-    from jnst.capacity import choices
+    from jnst.strategies import choices
     from jnst.transfer import stylize
 
     images, config, quiet = prepared.images, prepared.config, options.report.quiet
@@ -112,7 +112,7 @@ def paint(options: Options, prepared: Prepared, trace: "Trace") -> tuple["Result
                 image.save(progress.image(), steps[progress.iteration])
             return bool(interrupts)
 
-        more = {"init": images.init, "stop_every": options.report.save_every, "callback": on_chunk}
+        more = {"init": images.init, "callback_every": options.report.save_every, "callback": on_chunk}
         for name, choice in choices(config, images.size, split=prepared.mesh is not None):
             try:
                 result = stylize(

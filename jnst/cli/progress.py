@@ -16,8 +16,9 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn
 from rich.progress import Progress as Bar
 
 if TYPE_CHECKING:
-    from jnst.scheduler import Plan, Step
-    from jnst.transfer import Progress
+    from jnst.jobs import Schedule
+    from jnst.records import Progress
+    from jnst.scheduler import Step
 
 LINE_SECONDS = 5.0  # between two lines where standard error is no terminal
 
@@ -181,7 +182,7 @@ class BatchReporter:
         """
         log(text, quiet=self.quiet)
 
-    def schedule(self, schedule: "Plan") -> None:
+    def schedule(self, schedule: "Schedule") -> None:
         """Says what will be computed.
 
         Args:
@@ -202,7 +203,7 @@ class BatchReporter:
             self._report()
             return
         self.programs += 1
-        height, width = step.bucket.canvas
+        height, width = step.program.canvas
         at_a_time = f"{step.slots} at a time" if step.slots > 1 else "one at a time"
         self.log(f"program {self.programs} of {self.planned}: up to {width}x{height} pixels, {at_a_time}")
 

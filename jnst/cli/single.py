@@ -131,9 +131,10 @@ def prepare(options: Options, config: Config, images: Images, weights: "Weights"
         InputError: a layer that the network lacks, windows that are too small, more devices than there are.
     """
     from jnst import auto_layers, sharding
-    from jnst.transfer import check_inputs
+    from jnst.problem import check_images, check_network
 
-    check_inputs(images.content, images.style, config, weights.params)
+    check_images({"content": images.content, "style": images.style})
+    check_network(config, weights.params, images.size)
     config, choice = auto_layers.choose(config, weights.params, images.content, images.style)
     for line in choice.lines() if choice else ():
         log(line, quiet=options.report.quiet)

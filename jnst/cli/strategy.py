@@ -32,10 +32,10 @@ def print_plan(options: Options, prepared: "Prepared") -> int:
     Returns:
         The exit code: 2 where no way of computing fits the memory.
     """
-    from jnst.capacity import describe
+    from jnst.strategies import report
 
     args = prepared.config, prepared.weights.params, prepared.images.size
-    lines, fits = describe(*args, memory_limit(options), prepared.mesh)
+    lines, fits = report(*args, memory_limit(options), prepared.mesh)
     print("\n".join(lines))
     return 0 if fits else 2
 
@@ -50,12 +50,13 @@ def choose_strategy(options: Options, prepared: "Prepared") -> Config:
     Raises:
         InputError: none does.
     """
-    from jnst.capacity import certainly_fits, fitting
+    from jnst.capacity import obviously_fits
+    from jnst.strategies import cheapest_that_fits
 
     limit, size = memory_limit(options), prepared.images.size
-    if limit is None or (not options.machine.max_memory and certainly_fits(size, limit)):
+    if limit is None or (not options.machine.max_memory and obviously_fits(size[0] * size[1], limit)):
         return prepared.config
-    strategy = fitting(prepared.config, prepared.weights.params, size, limit, prepared.mesh)
+    strategy = cheapest_that_fits(prepared.config, prepared.weights.params, size, limit, prepared.mesh)
     if strategy.name != "plain":
         gigabytes = f"{strategy.peak / 1e9:.1f} GB, to fit {limit / 1e9:.1f} GB"
         log(f"computing by {strategy.name}, {gigabytes}", quiet=options.report.quiet)

@@ -4,7 +4,13 @@ import pytest
 
 from jnst.errors import InputError
 from jnst.network.architecture import (
-    block_of, check_layers, detect, kernel_shapes, layer_names, require_choice, stride_of,
+    block_of,
+    check_layers,
+    detect,
+    kernel_shapes,
+    layer_names,
+    require_choice,
+    stride_of,
 )  # fmt: skip
 
 
