@@ -29,7 +29,7 @@ from jnst.optim.stock import Stock
 from jnst.resample import resize
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
-Optimizer = Solver | optax.GradientTransformation
+Optimizer = Solver | Stock | optax.GradientTransformation
 
 
 def default_terms(

@@ -87,6 +87,7 @@ class State(Protocol):
 S = TypeVar("S", bound=State)
 
 
+@runtime_checkable
 class Solver(Protocol[S]):
     """One evaluation a step; see the module's first paragraph."""
 
