@@ -25,7 +25,7 @@ def test_every_image_fits_and_little_is_wasted():
 
 def test_no_waste_allowed_means_a_canvas_each():
     counts = {(64, 64): 1, (64, 65): 1}
-    assert canvases(counts, waste=0) == {(64, 64): (64, 64), (64, 65): (64, 65)}
+    assert canvases(counts, waste=0.0) == {(64, 64): (64, 64), (64, 65): (64, 65)}
 
 
 def test_thousands_of_sizes_are_no_matter():
