@@ -147,7 +147,7 @@ def _shown(value: Any) -> str:
     try:
         text = " ".join(value) or "nothing" if words else str(value) if plain else repr(value)
     except ValueError:  # Python writes no integer of more than 4300 digits
-        text = f"something too large to print"
+        text = "something too large to print"
     text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
