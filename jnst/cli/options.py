@@ -180,7 +180,7 @@ FLAGS = {option.name
 """names of all fields that are options"""
 
 
-def parse(arguments: Sequence[str] | None = None) -> Options:
+def parse(arguments: Sequence[str] | None) -> Options:
     """Returns the options of a command line; `--help` prints and exits.
 
     Args:

@@ -42,8 +42,9 @@ def test_a_row_is_what_it_says_over_the_command_line(folders):
 
 def test_a_row_may_take_back_what_the_command_line_switches_on(folders):
     text = json.dumps({**ROW, "checkpoint": False, "normalize_filters": False})
-    (row,) = read(folders, text, "--checkpoint", "--normalize-filters")
-    assert row.config == Config()
+    for command_line in (["--checkpoint", "--normalize-filters"], []):
+        (row,) = read(folders, text, *command_line)
+        assert row.config == Config()
 
 
 def test_a_row_may_have_a_preset_and_names_from_before(folders):

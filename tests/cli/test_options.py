@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from jnst import Config, InputError
@@ -37,6 +37,9 @@ OTHERS = st.fixed_dictionaries({}, optional={
                       st.text(min_size=1)),
 })  # fmt: skip
 
+# a failure is not made smaller: each try parses a command line, and that took six minutes
+QUICK = settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+
 
 @st.composite
 def config_fields(draw):
@@ -55,7 +58,7 @@ def as_dict(config):
     return {f.name: getattr(config, f.name) for f in dataclasses.fields(Config)}
 
 
-@settings(max_examples=60, deadline=None)
+@QUICK
 @given(config_fields())
 def test_every_config_can_be_given_on_the_command_line(values):
     config = Config(**values)
@@ -64,7 +67,7 @@ def test_every_config_can_be_given_on_the_command_line(values):
     assert make_config(parse(["photo.jpg", "painting.jpg", *settings_to_flags(changed)])) == config
 
 
-@settings(max_examples=60, deadline=None)
+@QUICK
 @given(config_fields(), config_fields())
 def test_every_config_can_be_given_in_a_row_over_any_command_line(values, values_of_command_line):
     """As JSON has the settings; a row cannot take back a weight that the command line gives, so these are left out."""
