@@ -142,10 +142,11 @@ def _refuse(name: str, need: str, value: Any) -> NoReturn:
 
 def _shown(value: Any) -> str:
     """The value in a few words on one line."""
-    words = isinstance(value, tuple | list) and all(isinstance(item, str) for item in value)
-    plain = isinstance(value, Real) and not isinstance(value, bool)
     try:
-        text = " ".join(value) or "nothing" if words else str(value) if plain else repr(value)
+        if isinstance(value, tuple | list) and all(isinstance(item, str) for item in value):
+            text = " ".join(map(str, value)) or "nothing"
+        else:
+            text = str(value) if isinstance(value, Real) else repr(value)
     except ValueError:  # Python writes no integer of more than 4300 digits
         text = "something too large to print"
     text = " ".join(text.split())

@@ -111,7 +111,7 @@ def run_batch(options: Options) -> int:
     manifest = open_manifest(out, process, processes, network)
     todo = [row for row in own if not manifest.has(row)]
     quiet = options.report.quiet
-    with display(1.0, quiet=quiet, prefix="jnst: ") as show:
+    with display(1.0, quiet=quiet or not todo, prefix="jnst: ") as show:
         reporter = BatchReporter(len(own), len(own) - len(todo), show, quiet=quiet)
         try:
             failures = paint(todo, manifest, reporter, options, weights) if todo else {}

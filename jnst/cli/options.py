@@ -180,7 +180,7 @@ FLAGS = {option.name
 """names of all fields that are options"""
 
 
-def parse(arguments: Sequence[str] | None = None) -> Options:
+def parse(arguments: Sequence[str] | None) -> Options:
     """Returns the options of a command line; `--help` prints and exits.
 
     Args:
@@ -231,13 +231,13 @@ def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T) -> T
 
 
 def _unboxed(text: str) -> str:
-    """The parser's framed message as one line."""
-    lines = [line.strip("│ ").strip() for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+    """The parser's framed message as one line; where standard output is no UTF-8, the frame is blanks and dashes."""
     message: list[str] = []
-    for line in lines:
-        if re.fullmatch("─+", line):
+    for line in text.splitlines()[1:]:  # the first one is the title
+        line = line.strip("│ ")
+        if message and re.fullmatch("─+|-+|╰.*", line):
             break
-        message.append(line)
+        message += [line] if re.search(r"\w", line) else []
     return " ".join(message).rstrip(".") + "; see --help"
 
 

@@ -127,6 +127,9 @@ def prepare(options: Options, config: Config, images: Images, weights: "Weights"
         images: that are read.
         weights: of the network.
 
+    Returns:
+        All that painting needs.
+
     Raises:
         InputError: a layer that the network lacks, windows that are too small, more devices than there are.
     """

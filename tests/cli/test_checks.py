@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 from PIL import Image
 
@@ -43,7 +46,7 @@ def test_outputs_take_the_place_of_nothing(tmp_path):
     require_output(there, overwrite=True)
     require_output(tmp_path / "run.jsonl", as_image=False)
     require_output(tmp_path / "missing" / "a.png", probe=False)
-    for path, more, message in (
+    refused: list[tuple[Path, dict[str, Any], str]] = [
         (there, {}, "there.png exists; give overwrite to replace it, or another output"),
         (there, {"option": "contact_sheet"}, "or another contact_sheet"),
         (free, {"present": {"free.png"}}, "free.png exists"),
@@ -51,7 +54,8 @@ def test_outputs_take_the_place_of_nothing(tmp_path):
         (tmp_path / "folder.png", {"overwrite": True}, "is a directory"),
         (tmp_path / "a.gif", {}, "has the extension '.gif'"),
         (tmp_path / "missing" / "a.png", {}, "there is no folder"),
-    ):
+    ]
+    for path, more, message in refused:
         with pytest.raises(InputError, match=message):
             require_output(path, **more)
     require_output(there, present=set())  # known to be free, and not asked again

@@ -1,10 +1,11 @@
 """Options and `Config` are one: same names, same defaults, and every valid config can be said in flags."""
 
 import dataclasses
+import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from jnst import Config, InputError
@@ -18,10 +19,8 @@ WEIGHT = st.floats(0, 1e30)
 LAYERS = st.one_of(
     st.just(("auto",)), st.lists(st.sampled_from(layer_names("vgg19")), min_size=1, unique=True).map(tuple)
 )
-SCALES = st.one_of(
-    st.just(("auto",)),
-    st.lists(st.integers(1, 10**6), min_size=1, max_size=3, unique=True).map(lambda n: tuple(map(str, sorted(n)))),
-)
+SIDES = st.lists(st.integers(1, 10**6), min_size=1, max_size=3, unique=True)
+SCALES = st.one_of(st.just(("auto",)), SIDES.map(lambda sides: tuple(map(str, sorted(sides)))))
 BALANCE = st.one_of(
     st.fixed_dictionaries({}, optional={"strength": st.floats(0, 1)}),
     st.fixed_dictionaries({}, optional={"content_weight": WEIGHT, "style_weight": st.floats(0.1, 1e30)}),
@@ -37,6 +36,9 @@ OTHERS = st.fixed_dictionaries({}, optional={
     "init": st.one_of(st.sampled_from(["content", "style", "noise", "-o", "--strength=2", "a b,c.png"]),
                       st.text(min_size=1)),
 })  # fmt: skip
+
+# a failure is not made smaller: each try parses a command line, and that took six minutes
+QUICK = settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
 @st.composite
@@ -56,7 +58,7 @@ def as_dict(config):
     return {f.name: getattr(config, f.name) for f in dataclasses.fields(Config)}
 
 
-@settings(max_examples=60, deadline=None)
+@QUICK
 @given(config_fields())
 def test_every_config_can_be_given_on_the_command_line(values):
     config = Config(**values)
@@ -65,7 +67,7 @@ def test_every_config_can_be_given_on_the_command_line(values):
     assert make_config(parse(["photo.jpg", "painting.jpg", *settings_to_flags(changed)])) == config
 
 
-@settings(max_examples=60, deadline=None)
+@QUICK
 @given(config_fields(), config_fields())
 def test_every_config_can_be_given_in_a_row_over_any_command_line(values, values_of_command_line):
     """As JSON has the settings; a row cannot take back a weight that the command line gives, so these are left out."""
@@ -133,6 +135,29 @@ def test_a_cell_is_true_or_false():
         text_to_setting("normalize_filters", "maybe")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--iterations", "many"],
+            "Error parsing --iterations: invalid literal for int() with base 10: 'many'; see --help",
+        ),
+        (["--iteratoins", "3"], "Unrecognized options: --iteratoins, 3; see --help"),
+        (["--iterations"], "Missing value for argument '--iterations'. Expected 1 values; see --help"),
+        (["--loss", "huber"], "invalid choice 'huber' for argument '--loss'"),
+    ],
+)
+def test_the_parsers_frames_become_one_line(monkeypatch, encoding, arguments, message):
+    """The frame depends on the encoding of standard output."""
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    with pytest.raises(InputError) as caught:
+        parse(["a.jpg", "b.jpg", *arguments])
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert "--------" not in str(caught.value)
+
+
 def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as stop:
@@ -146,7 +171,8 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
         "-o PATH, --output PATH", "--image-size INT", "--style-scale FLOAT", "--overwrite", "--preset NAME",
         "--list-presets", "--loss {relative,mse,sum}", "--strength FLOAT", "--content-weight FLOAT", "--tv-weight",
         "--content-layers LAYER ...", "--style-layers LAYER ...", "--style-layer-weights FLOAT ...",
-        "--style-sizes INT", "--style-pyramid-levels INT", "--pooling", "--normalize-filters, --no-normalize-filters", "--optimizer",
+        "--style-sizes INT", "--style-pyramid-levels INT", "--pooling",
+        "--normalize-filters, --no-normalize-filters", "--optimizer",
         "--iterations INT", "--scales auto|N|PIXELS ...", "--history-size", "--history-dtype", "--learning-rate",
         "--gradients", "--precision", "--checkpoint", "--tile auto|N", "--init NAME|PATH", "--seed INT", "--backbone",
         "--weights PATH", "--offline", "--normalize-with", "--max-memory SIZE", "--plan", "--devices INT",
