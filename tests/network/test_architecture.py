@@ -54,5 +54,5 @@ def test_an_architecture_is_known_by_its_names(architecture):
 
 def test_an_unknown_choice_is_refused_with_those_there_are():
     require_choice("pooling", "max", ("max", "average"))
-    with pytest.raises(InputError, match="unknown `?pooling`? 'median': use one of max, average"):
+    with pytest.raises(InputError, match=r"unknown `?pooling`? 'median': use one of max, average"):
         require_choice("pooling", "median", ("max", "average"))

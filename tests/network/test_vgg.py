@@ -168,7 +168,7 @@ def test_unknown_layers_and_too_small_images_are_refused(vgg16: Weights, random_
         vgg.features(vgg16.params, picture(32, 32), ["conv3_4"])
     with pytest.raises(InputError, match="conv5_1 needs an image of at least 16x16 pixels, got 40x15"):
         vgg.features(random_vgg19, picture(15, 40), ["conv1_1", "conv5_1"])
-    with pytest.raises(InputError, match="unknown `?architecture`? 'vgg13': use one of vgg16, vgg19"):
+    with pytest.raises(InputError, match=r"unknown `?architecture`? 'vgg13': use one of vgg16, vgg19"):
         vgg.random_params(jax.random.key(0), "vgg13")
 
 
