@@ -111,10 +111,6 @@ class Config:
         weights = self.style_layer_weights or (1.0,) * len(self.style_layers)
         return tuple(weight / sum(weights) for weight in weights)
 
-    # Names from before, for modules that another branch renames; they go when it is merged.
-    style_sizes = property(lambda self: self.style_pyramid_levels)
-    wanted, raw_weights, layer_weights = active_losses, explicit_weights, normalized_layer_weights
-
 
 def check_for_batch(config: Config, *, normalized: bool) -> None:
     """Refuses what only a single picture can have.

@@ -246,7 +246,13 @@ def _record(records: Records, run: Run, ended: Array) -> Records:
 
 @partial(jax.jit, donate_argnames="places")
 def fill(places: Any, index: Int[Array, ""], one: Any) -> Any:
-    """Returns the places with one (n = 1) of the same structure at `index`; `places` is used up."""
+    """Returns the places with one more taken.
+
+    Args:
+        places: a `Problem`, a `Run`, or a tuple of both; its arrays are used up.
+        index: of the place.
+        one: the same structure with n = 1.
+    """
     return jax.tree.map(lambda leaf, new: leaf.at[index].set(new[0]), places, one)
 
 

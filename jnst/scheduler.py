@@ -123,6 +123,9 @@ def stylize_many(
         on_schedule: gets the schedule, before any work.
         on_step: gets every step, before it is taken.
 
+    Returns:
+        An iterator over the results.
+
     Raises:
         InputError: settings that a batch cannot have, or a style image larger than the memory. What is wrong with one
             job's images is in its result instead.

@@ -40,9 +40,6 @@ class BatchRow:
         return json.loads(json.dumps(record))
 
 
-Entry = BatchRow  # the name from before, for jnst.io.manifest, which another branch frees from it; it goes at the merge
-
-
 def read_rows(options: Options, out: AnyPath) -> list[BatchRow]:
     """Returns all that the command line asks for.
 

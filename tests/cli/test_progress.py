@@ -7,7 +7,7 @@ from rich.console import Console
 
 from jnst.cli import progress as progress_module
 from jnst.cli.progress import BatchReporter, Pace, PhaseTimer, display, download_bar, iteration_reporter, time_left
-from jnst.transfer import Progress
+from jnst.records import Progress
 
 
 def progress(iteration, seconds, loss=0.5, iterations=20):
