@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jnst.io.paths import AnyPath, is_object, names_in, read_object, write_object
 
@@ -14,6 +14,7 @@ READERS = 16  # objects that are read at a time
 FOLDER = "manifest"  # of a store's records
 
 
+@runtime_checkable
 class Row(Protocol):
     """A picture to paint, as the manifest knows it."""
 
