@@ -70,7 +70,7 @@ def test_the_two_forms_have_one_minimum_in_their_own_units(study, monkeypatch):
     assert ratio[1] == pytest.approx(ratio[0] * 4 * positions * filters / 2, rel=1e-3)
     assert rescaled["style_weight"] == pytest.approx(4 * mse["style_weight"], rel=1e-3)
     assert plain["content_weight"] == mse["content_weight"] == 1
-    assert Config(**{**mse, "iterations": 1}).wanted() == (True, True)
+    assert Config(**{**mse, "iterations": 1}).active_losses() == (True, True)
 
 
 @pytest.mark.parametrize(

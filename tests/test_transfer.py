@@ -204,7 +204,7 @@ def test_normalized_gradients_are_weighed_by_the_strength_itself():
     """Adam's first step is as long for every unit of the loss."""
     config = Config(gradients="normalized", optimizer="adam", strength=0.8, loss="mse")
     weights = problem.weights_for(config, objectives.join_targets({}), problem.objective_for(config))
-    assert {name: float(weight) for name, weight in weights.groups.items()} == pytest.approx(
+    assert {name: np.asarray(weight).item() for name, weight in weights.groups.items()} == pytest.approx(
         {"content": 0.2, "style": 0.8}
     )
 

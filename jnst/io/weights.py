@@ -34,7 +34,7 @@ VGG19_URL = (
 )
 VGG19_HASH = "md5:253f8cb515780f3b799900260a226db6"  # as Keras itself states it
 CONNECT_SECONDS = 3.0  # a machine without a network must not wait longer to be told so
-CHECKOUT = Path(__file__).resolve().parent.parent / "weights"
+CHECKOUT = Path(__file__).resolve().parent.parent.parent / "weights"
 # (mean, std) of RGB in [0, 1]
 _NORMALIZATION = {
     "caffe-bgr": (tuple(c / 255 for c in formats.MEAN_COLOUR), (1 / 255, 1 / 255, 1 / 255)),

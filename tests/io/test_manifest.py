@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from jnst.cli.jobfile import Entry
+from jnst.cli.jobfile import BatchRow
 from jnst.config import Config
 from jnst.io.manifest import is_begun, open_manifest
 
@@ -14,7 +14,7 @@ NETWORK = {"sha256": "a", "normalized": ""}
 @pytest.fixture
 def entry(tmp_path):
     (tmp_path / "one.png").write_bytes(b"a picture")
-    return Entry(tmp_path / "photo.png", tmp_path / "painting.png", tmp_path / "one.png", 512, 1.0, Config())
+    return BatchRow(tmp_path / "photo.png", tmp_path / "painting.png", tmp_path / "one.png", 512, 1.0, Config())
 
 
 def reopened(folder, process=0, processes=1, network=NETWORK):

@@ -1,6 +1,7 @@
 """What the tests of the losses share: small objectives, and slow, obvious twins of what they test."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +18,14 @@ value_and_grad = jax.jit(objectives.value_and_grad, static_argnames="objective")
 evaluate = jax.jit(objectives.evaluate, static_argnames="objective")
 
 
-def small(*, form="relative", content=CONTENT_LAYERS, style=STYLE_LAYERS, more=(), **options):
+def small(*, form: Any = "relative", content=CONTENT_LAYERS, style=STYLE_LAYERS, more=(), **options):
     """The objective of these layers, with total variation."""
     made = [terms.content(layer, form=form) for layer in content]
     made += [terms.gram(layer, form=form, weight=1 / len(style)) for layer in style]
     return Objective((*made, *more, terms.total_variation()), **options)
 
 
-def weights_for(objective, *, content=0.3, style=0.7, image=0.1, dtype=jnp.float32, **layers):
+def weights_for(objective, *, content: Any = 0.3, style: Any = 0.7, image: Any = 0.1, dtype=jnp.float32, **layers):
     """alpha, beta, tau; unequal weights of the style layers 0.4, 0.6, ..."""
     names = [term.name for term in objective.terms if term.group == "style"]
     by_term = dict(objectives.default_weights(objective).terms)

@@ -193,7 +193,7 @@ def test_balance_takes_the_unit_out(params, images, form):
 
 def test_balanced_losses_of_zero_maps_are_the_shares(params, images):
     objective = small(form="mse", content=("conv1_2", "conv2_2"), style_pyramid_levels=1)
-    targets = targets_of(params, *images[:2], objective)
+    targets = targets_of(params, *images[:2], objective)  # pyright: ignore[reportCallIssue]
     weights = objectives.balance(targets, 0.7, objective=objective)
     zero = jax.tree.map(jnp.zeros_like, targets.levels[0])
     shares = {"content": 0.0, "style": 0.0}
@@ -204,7 +204,7 @@ def test_balanced_losses_of_zero_maps_are_the_shares(params, images):
 
 
 def test_balance_of_relative_losses_is_the_strength_itself(params, images):
-    weights = objectives.balance(targets_of(params, *images[:2], SMALL), 0.7, objective=SMALL)
+    weights = objectives.balance(targets_of(params, *images[:2], SMALL), 0.7, objective=SMALL)  # pyright: ignore[reportCallIssue]
     np.testing.assert_allclose([weights.groups["content"], weights.groups["style"]], [0.3, 0.7], rtol=1e-6)
     assert weights.groups["image"] == 1
 
@@ -307,7 +307,7 @@ def test_normalized_gradients_have_length_1_each(params, images):
 @pytest.mark.parametrize("left_out", ["content", "style"])
 def test_one_group_alone_is_the_whole_with_no_weight_on_the_other(params, images, left_out):
     content, style, x = images
-    alone = small(**{left_out: ()})
+    alone = small(**{left_out: ()})  # pyright: ignore[reportArgumentType]
     ours = value_and_grad(params, x, targets_of(params, content, style, alone), weights_for(alone), objective=alone)
     weights = weights_for(SMALL, **{left_out: 0.0})
     whole = value_and_grad(params, x, targets_of(params, content, style, SMALL), weights, objective=SMALL)

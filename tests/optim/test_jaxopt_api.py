@@ -44,7 +44,7 @@ def scipys(fun, x0, bounds, *args):
         value, gradient = value_and_grad(jnp.asarray(x), *args)
         return float(value), np.asarray(gradient)
 
-    limits = None if bounds is None else scipy.optimize.Bounds(*map(np.asarray, bounds))
+    limits = None if bounds is None else scipy.optimize.Bounds(*map(np.asarray, bounds))  # pyright: ignore[reportArgumentType]
     return scipy.optimize.minimize(both, x0, jac=True, method="L-BFGS-B", bounds=limits, options={"ftol": 0}).x
 
 

@@ -136,7 +136,7 @@ def test_a_power_of_two_changes_no_bit(factor):
 
 def test_the_projected_gradient_underflows_nowhere_and_is_scipys():
     x, g = jnp.float32([0.0, 0.0, 0.5, 1.0, 0.5]), jnp.float32([1e-20, -1e-20, 1e-20, 1e-20, 3.0])
-    expected = np.float32([0, -1e-20, 1e-20, 1e-20, 0.5])
+    expected = np.float32([0, -1e-20, 1e-20, 1e-20, 0.5])  # pyright: ignore[reportArgumentType]
     np.testing.assert_array_equal(projected_gradient(x, g, jnp.zeros(5), jnp.ones(5)), expected)
     np.testing.assert_allclose(norm(g[:2]), np.sqrt(2) * 1e-20, rtol=1e-6)
     np.testing.assert_allclose(norm(jnp.float32([3e30, 4e30])), 5e30, rtol=1e-6)
