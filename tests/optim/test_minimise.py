@@ -48,6 +48,6 @@ def test_every_form_of_objective_is_one_copy_in_the_lowered_program():
         ).lower(start(), 1.0)
         once = jax.jit(jax.value_and_grad(value)).lower(start(), 1.0).as_text().count("stablehlo.exponential")
         assert solve.as_text().count("stablehlo.exponential") == once == 1
-    x, state = solve.compile()(start(), 1.0)  # pyright: ignore[reportPossiblyUnbound]
+    x, state = solve.compile()(start(), 1.0)  # pyright: ignore[reportPossiblyUnboundVariable]
     np.testing.assert_array_equal(x, jnp.zeros(N))
     assert state.aux["c"] == 1
