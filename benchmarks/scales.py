@@ -29,7 +29,6 @@ from jnst.io import compile_cache, image
 from jnst.losses import objective
 from jnst.losses.pyramid import scales
 from jnst.network.architecture import MIN_SIDE
-from jnst.resample import resize
 
 PAIRS = [
     ("tubingen", "starry_night"), ("hoovertowernight", "wave_crop"), ("tubingen", "shipwreck"),
@@ -55,7 +54,7 @@ def judge(params: Any, result: Any, content: Any, style: Any) -> dict[str, float
 
 def _smaller(pixels: Any, k: int) -> jax.Array:
     height, width = (max(MIN_SIDE, side // k) for side in pixels.shape[1:3])
-    return jnp.asarray(resize(pixels, height, width))
+    return jnp.asarray(image.resize(pixels, height, width))
 
 
 def iterations_for(size: tuple[int, int], requested: Sequence[str], style_sizes: int, budget: int) -> int:

@@ -20,7 +20,6 @@ from jnst.errors import InputError
 from jnst.io import image, weights
 from jnst.losses import statistics as losses
 from jnst.network import vgg
-from jnst.resample import resize
 
 
 def distances(paths: list[Path], size: int) -> np.ndarray:
@@ -42,7 +41,7 @@ def distances(paths: list[Path], size: int) -> np.ndarray:
     for path in paths:
         picture = image.load(path)
         height, width = (round(side * size / max(picture.shape[1:3])) for side in picture.shape[1:3])
-        grams.append(vgg.readings(params, jnp.asarray(resize(picture, height, width)), readers))
+        grams.append(vgg.readings(params, jnp.asarray(image.resize(picture, height, width)), readers))
 
     def distance(a: dict, b: dict) -> float:
         return float(np.mean([jnp.linalg.norm(a[name] - b[name]) / jnp.linalg.norm(b[name]) for name in a]))

@@ -1,4 +1,4 @@
-"""Another size for an image, by Lanczos's filter of radius 3, in float: to any size, or half (inside a gradient).
+"""Half the size of an image, by Lanczos's filter of radius 3, inside a gradient (to any size: `jnst.io.image.resize`).
 
 Halving weighs pixels by their distance to the new pixel's centre alone, whatever the size. So an image that lies in the
 corner of a larger array has the same halves as the image alone.
@@ -7,33 +7,12 @@ corner of a larger array has the same halves as the image alone.
 from functools import partial
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
 from jnst.network.vgg import Region
 
 RADIUS = 3
-AnyImage = Float[Array, "n _h _w 3"] | Float[np.ndarray, "n _h _w 3"]
-
-
-def resize(image: AnyImage, height: int, width: int) -> Float[np.ndarray, "n {height} {width} 3"]:
-    """Another size, within [0, 1]; on the host, so that no new size waits for a compiler."""
-    pixels = np.asarray(image, np.float32)
-    if pixels.shape[1:3] == (height, width):
-        return pixels
-    down, across = _matrix(pixels.shape[1], height), _matrix(pixels.shape[2], width)
-    rows = np.tensordot(down, pixels, (1, 1))  # (height, n, _w, 3)
-    found = np.tensordot(across, rows, (1, 2))  # (width, height, n, 3)
-    return np.clip(found.transpose(2, 1, 0, 3), 0, 1)
-
-
-def _matrix(old: int, new: int) -> Float[np.ndarray, "{new} {old}"]:
-    """Of each old pixel's weight in each new one, as `jax.image.resize` has it."""
-    centres = (np.arange(new)[:, None] + 0.5) * old / new - 0.5
-    distance = np.abs(centres - np.arange(old)[None]) / max(old / new, 1)
-    kernel = np.where(distance < RADIUS, np.sinc(distance) * np.sinc(distance / RADIUS), 0)
-    return (kernel / kernel.sum(1, keepdims=True)).astype(np.float32)
 
 
 def halve(image: Float[Array, "n h w 3"], region: Region | None = None) -> Float[Array, "n h2 w2 3"]:

@@ -22,13 +22,13 @@ from jnst.batching import Size, in_corner
 from jnst.config import Config, check_for_batch
 from jnst.engine import Bucket, Slot, advance, empty, fill, new_slot, peak_bytes
 from jnst.errors import InputError
+from jnst.io.image import resize
 from jnst.io.weights import Weights
 from jnst.losses import objective
 from jnst.losses.objective import Spec
 from jnst.measured import choose_many
 from jnst.memory import resident
 from jnst.network.vgg import Params, Region, prepare
-from jnst.resample import resize
 from jnst.schedule import Job, Picture, Plan, Task, plan_of, style_size
 from jnst.transfer import check_inputs, loss_weights, spec_of, start_image
 

@@ -17,6 +17,7 @@ from jnst import minimize, sharding
 from jnst.auto_layers import choose
 from jnst.config import AUTO, DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
+from jnst.io.image import resize
 from jnst.io.weights import Weights
 from jnst.losses import objective
 from jnst.losses import windows as tiles
@@ -26,7 +27,6 @@ from jnst.network.architecture import MIN_SIDE, check_layers
 from jnst.network.normalize import mean_activations, normalize_filters
 from jnst.network.vgg import Params, Region, architecture_of, prepare
 from jnst.optim import base as solver
-from jnst.resample import resize
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
 StyleImage = Float[Array, "1 hs ws 3"] | Float[np.ndarray, "1 hs ws 3"]

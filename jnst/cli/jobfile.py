@@ -12,7 +12,7 @@ from jnst.cli.options import Options, RowOptions, check_sizes, config_of, parse_
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io import image
-from jnst.io.paths import AnyPath, is_folder, join, names_in, one_line, reaching, resolved
+from jnst.io.paths import AnyPath, canonical, is_folder, listdir, resolve_relative, single_line, store_errors
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 PLACES = ("content", "style", "output")
@@ -68,9 +68,9 @@ def pictures(place: AnyPath) -> list[AnyPath]:
         InputError: no such place, or no picture in it.
     """
     if not is_folder(place):
-        image.check_there(place)
+        image.require_file(place)
         return [place]
-    paths = (place / name for name in sorted(names_in(place)) if not name.startswith("."))
+    paths = (place / name for name in sorted(listdir(place)) if not name.startswith("."))
     found = [path for path in paths if path.suffix.lower() in PICTURES]
     if not found:
         raise InputError(f"{place} holds no picture; it needs files that end in {', '.join(PICTURES)}")
@@ -92,7 +92,7 @@ def _listed(path: AnyPath, options: Options, out: AnyPath) -> Iterator[Entry]:
             raise InputError(f"{where}: no {missing[0]}; every row needs {', '.join(PLACES)}")
         output = str(row["output"])
         try:
-            content, style = (join(path.parent, str(row[place])) for place in ("content", "style"))
+            content, style = (resolve_relative(path.parent, str(row[place])) for place in ("content", "style"))
             if (out / output).name != output:
                 raise InputError(f"output {output} must be a name without folders; they all go into {out}")
             settings = parse(json.dumps({key: value for key, value in row.items() if key not in PLACES}))
@@ -115,7 +115,7 @@ def _listed(path: AnyPath, options: Options, out: AnyPath) -> Iterator[Entry]:
 def _missing(path: AnyPath) -> str:
     """Why there is no file at that path; empty where there is."""
     try:
-        image.check_there(path)
+        image.require_file(path)
     except InputError as error:
         return str(error)
     return ""
@@ -126,10 +126,10 @@ def _rows(path: AnyPath) -> Iterator[tuple[int, dict[str, Any]]]:
     if path.suffix.lower() not in (".csv", ".jsonl", ".json"):
         raise InputError(f"{path}: give a .csv or .jsonl file")
     try:
-        with reaching(path):
+        with store_errors(path):
             text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({one_line(error)}); give a text file of jobs") from None
+        raise InputError(f"{path} cannot be read ({single_line(error)}); give a text file of jobs") from None
     lines = [line for line in text.splitlines() if line.strip()]
     if path.suffix.lower() == ".csv":
         for number, row in enumerate(csv.DictReader(lines), 1):
@@ -177,14 +177,14 @@ def check_outputs(entries: Iterable[Entry], present: set[str], *, overwrite: boo
         InputError: a picture that is also an input, cannot be written, or has the name of another one.
     """
     entries = list(entries)
-    inputs = {resolved(path) for entry in entries for path in (entry.content, entry.style)}
+    inputs = {canonical(path) for entry in entries for path in (entry.content, entry.style)}
     folders = set()
     for entry in entries:
-        if resolved(entry.output) in inputs:
+        if canonical(entry.output) in inputs:
             raise InputError(f"{entry.output} is also an input; write the results somewhere else")
         if entry.output.name in present and not overwrite:
             raise InputError(f"{entry.output} exists; give --overwrite to replace it, or another --output")
-        image.check_format(entry.output)
+        image.require_image_format(entry.output)
         if entry.output.parent not in folders:
-            image.check_folder(entry.output)
+            image.require_writable_folder(entry.output)
             folders.add(entry.output.parent)

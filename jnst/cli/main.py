@@ -26,7 +26,7 @@ from jnst.cli.options import NOT_GIVEN, Options, check_normalize, check_sizes, c
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io import image
-from jnst.io.paths import AnyPath, path_of, reaching, resolved
+from jnst.io.paths import AnyPath, canonical, parse_path, store_errors
 from jnst.presets import listing
 
 if TYPE_CHECKING:
@@ -97,23 +97,23 @@ def check(options: Options, config: Config) -> None:
     if NOT_GIVEN in (options.content, options.style):
         raise InputError("CONTENT and STYLE are required: a photograph and a painting; see --help")
     for path in (options.content, options.style):
-        image.check_there(path)
+        image.require_file(path)
     check_normalize(options)
     output, trace = output_of(options), options.report.trace
-    image.check_writable(output)
+    image.require_writable(output)
     if trace:
-        image.check_folder(trace)
-    inputs = {resolved(options.content), resolved(options.style), resolved(path_of(config.init))}
+        image.require_writable_folder(trace)
+    inputs = {canonical(options.content), canonical(options.style), canonical(parse_path(config.init))}
     targets = [output, *intermediates(options, config).values(), *([trace] if trace else [])]
     for target in targets:
-        if resolved(target) in inputs:
+        if canonical(target) in inputs:
             raise InputError(f"{target} is also an input; write the result somewhere else")
-        with reaching(target):
+        with store_errors(target):
             if target.is_dir():
                 raise InputError(f"{target} is a directory; give the path of a file to write")
             if target.exists() and not options.file.overwrite:
                 raise InputError(f"{target} exists; give --overwrite to replace it, or another --output")
-    if trace and resolved(trace) == resolved(output):
+    if trace and canonical(trace) == canonical(output):
         raise InputError(f"--trace and --output are both {trace}; give two places")
 
 
@@ -131,7 +131,7 @@ def job(options: Options) -> int:
     content = image.load(options.content, image_size=options.file.image_size)
     size = (content.shape[2], content.shape[1])
     style = image.load(options.style, image_size=round(max(size) * options.file.style_scale))
-    init = None if config.init in ("content", "style", "noise") else image.load(config.init, size=size)
+    init = None if config.init in ("content", "style", "noise") else image.load(config.init, size=size[::-1])
     lap("images")
     weights = find_weights(options)
     lap("weights")
@@ -208,7 +208,7 @@ def paint(
             except RuntimeError as error:  # XLA's, on every backend
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
-                trace.again(name)
+                trace.restart(name)
                 if not options.report.quiet:
                     print(f"jnst: not enough memory ({name}); trying a way that takes less", file=sys.stderr)
             else:

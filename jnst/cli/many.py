@@ -6,7 +6,7 @@ time and begun again, it goes on where it was.
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from jnst.config import AUTO, check_for_batch
 from jnst.errors import InputError
 from jnst.io import image
 from jnst.io.manifest import Manifest, is_begun, open_manifest
-from jnst.io.paths import AnyPath, is_folder, is_object, names_in, reaching, resolved
+from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir, store_errors
 from jnst.network.architecture import MIN_SIDE
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jnst.scheduler import Job, Picture, Plan, Result, Step
 
 WAIT_SECONDS = 7 * 24 * 3600  # of a process that is done, for the others: the first one of them holds them together
+GAP = 6  # pixels around each cell of the contact sheet
 SHEET_SIDE = 160  # longer side of a picture on the contact sheet, in pixels
 
 
@@ -45,7 +46,7 @@ def check(options: Options) -> AnyPath:
     if options.batch.jobs is not None and (options.content, options.style) != (NOT_GIVEN, NOT_GIVEN):
         raise InputError("--jobs stands without CONTENT and STYLE; give one of the two")
     if options.batch.jobs is not None:
-        with reaching(options.batch.jobs):
+        with store_errors(options.batch.jobs):
             if not options.batch.jobs.is_file():
                 raise InputError(f"{options.batch.jobs}: no such file; give a .csv or .jsonl file of jobs")
     if options.batch.jobs is None and options.style == NOT_GIVEN:
@@ -65,22 +66,22 @@ def check(options: Options) -> AnyPath:
     if not 0 <= options.batch.process < options.batch.processes:
         raise InputError(f"--process {options.batch.process} of --processes {options.batch.processes}: count from 0")
     out, sheet = options.file.output, options.batch.contact_sheet
-    with reaching(out):
+    with store_errors(out):
         if out.exists() and not out.is_dir():
             raise InputError(f"{out} is a file; many pictures need a folder: give another -o")
     if sheet:
-        image.check_format(sheet)
+        image.require_image_format(sheet)
         if sheet.parent != out:
-            image.check_writable(sheet)
+            image.require_writable(sheet)
     return out
 
 
 def check_sheet(sheet: AnyPath, entries: list[Entry], *, replace: bool) -> None:
     """Raises InputError where the contact sheet would take the place of something else."""
-    pictures = {resolved(path) for entry in entries for path in (entry.content, entry.style, entry.output)}
-    if resolved(sheet) in pictures:
+    pictures = {canonical(path) for entry in entries for path in (entry.content, entry.style, entry.output)}
+    if canonical(sheet) in pictures:
         raise InputError(f"{sheet} is also one of the pictures; give another --contact-sheet")
-    with reaching(sheet):
+    with store_errors(sheet):
         if sheet.exists() and not replace:
             raise InputError(f"{sheet} exists; give --overwrite to replace it, or another --contact-sheet")
 
@@ -102,7 +103,7 @@ def run(options: Options, weights_of: Any) -> int:
             raise InputError(f"{out} cannot be made ({error.strerror}); give another -o") from None
     process, processes = _join(options)
     mine, begun = entries[process::processes], is_begun(out)
-    check_outputs(mine, set() if begun else names_in(out), overwrite=options.file.overwrite)
+    check_outputs(mine, set() if begun else listdir(out), overwrite=options.file.overwrite)
     if options.batch.contact_sheet:
         check_sheet(options.batch.contact_sheet, entries, replace=begun or options.file.overwrite)
     for left in out.glob(f"{image.UNFINISHED}*") if processes == 1 else ():
@@ -198,7 +199,7 @@ def job_of(entry: Entry, sizes: Mapping[AnyPath, tuple[int, int] | InputError]) 
 def _size_of(path: AnyPath) -> tuple[int, int] | InputError:
     """Of the file, or why it has none."""
     try:
-        return image.size_of(path)
+        return image.read_size(path)
     except InputError as error:
         return error
 
@@ -208,7 +209,7 @@ def _picture(path: AnyPath, size: tuple[int, int] | InputError, image_size: int)
 
     if isinstance(size, InputError):
         raise size
-    width, height = image.fit(size, image_size)
+    height, width = image.fit(size, image_size)
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
     return Picture((path, image_size), (height, width), partial(image.load, path, image_size=image_size))
@@ -225,12 +226,30 @@ def write(result: "Result", manifest: Manifest) -> None:
     manifest.add(entry, {**facts, "content_layers": config.content_layers, "style_layers": config.style_layers})
 
 
+def contact_sheet(cells: Sequence[Sequence[AnyPath | None]], side: int) -> np.ndarray:
+    """Pictures in rows and columns on white; None leaves a gap, and so does a file that is no picture."""
+    step = side + GAP
+    sheet = np.ones((1, GAP + len(cells) * step, GAP + len(cells[0]) * step, 3), np.float32)
+    for row, paths in enumerate(cells):
+        for column, path in enumerate(paths):
+            if path is None:
+                continue
+            try:
+                small = image.load(path, image_size=side)
+            except (InputError, OSError):
+                continue
+            height, width = small.shape[1:3]
+            top, left = GAP + row * step + (side - height) // 2, GAP + column * step + (side - width) // 2
+            sheet[:, top : top + height, left : left + width] = small
+    return sheet
+
+
 def write_sheet(entries: list[Entry], path: AnyPath) -> None:
     """All results that are there, content down the side and style along the top."""
     contents, styles = (list(dict.fromkeys(getattr(e, name) for e in entries)) for name in ("content", "style"))
     found = {(entry.content, entry.style): entry.output for entry in entries}
     cells = [[None, *styles], *([c, *(found.get((c, style)) for style in styles)] for c in contents)]
-    image.save(image.sheet(cells, SHEET_SIDE), path)
+    image.save(contact_sheet(cells, SHEET_SIDE), path)
 
 
 def _join(options: Options) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import tyro
 
 from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
 from jnst.errors import InputError
-from jnst.io.paths import AnyPath, is_folder, local_path, path_of
+from jnst.io.paths import AnyPath, is_folder, parse_local_path, parse_path
 from jnst.network.architecture import MIN_SIDE, Backbone
 from jnst.presets import settings_of
 
@@ -33,7 +33,7 @@ def _read_as(path: Callable[[str], Any]) -> Any:
     )
 
 
-LOCAL, ANYWHERE = _read_as(local_path), _read_as(path_of)
+LOCAL, ANYWHERE = _read_as(parse_local_path), _read_as(parse_path)
 
 
 def _path(default: str, **more: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from jnst.io.weights import cache_directory
+from jnst.io.cache import cache_directory
 
 MAX_BYTES = 2**28  # the least recently used programs go first; one picture size takes about 1 MB on the CPU
 

@@ -1,4 +1,4 @@
-"""What of a batch is done: lines of a file, or objects of a store; read again by the next run."""
+"""The record of which pictures of a batch are done: lines of a file, or objects of a store; the next run reads it."""
 
 import contextlib
 import json
@@ -6,13 +6,30 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from jnst.cli.jobfile import Entry
-from jnst.io.paths import AnyPath, is_object, names_in, read_object, write_object
+from jnst.io.paths import AnyPath, is_object, listdir, read_object, write_object
 
 READERS = 16  # objects that are read at a time
 FOLDER = "manifest"  # of a store's records
+
+
+@runtime_checkable
+class Job(Protocol):
+    """One picture of a batch."""
+
+    @property
+    def output(self) -> AnyPath:
+        """The picture's path, whose name is unique in the batch."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """Lists all that decides the picture, as JSON has it; `output` is the picture's name.
+
+        Returns:
+            Equal for equal jobs.
+        """
+        ...
 
 
 class Manifest:
@@ -24,7 +41,7 @@ class Manifest:
 
     def __init__(self, out: AnyPath, texts: Iterable[str], network: Mapping[str, Any]) -> None:
         self.network = dict(network)
-        self.present = names_in(out)
+        self.present = listdir(out)
         self.done: dict[str, dict[str, Any]] = {}
         for line in (line for text in texts for line in text.splitlines()):
             try:
@@ -33,21 +50,33 @@ class Manifest:
             except (json.JSONDecodeError, KeyError, TypeError):  # what a killed process left unfinished
                 continue
 
-    def has(self, entry: Entry) -> bool:
-        """Whether this very job is done, by the same network, and its picture there."""
-        return self.done.get(entry.output.name) == self._job(entry) and entry.output.name in self.present
+    def has(self, job: Job) -> bool:
+        """Tells whether this very job is done, by the same network, and its picture there.
 
-    def add(self, entry: Entry, facts: Mapping[str, Any]) -> None:
-        """Keeps that the picture is there, before the next is begun."""
-        self._write(entry, json.dumps({**self._job(entry), **facts}) + "\n")
+        Args:
+            job: of this batch.
+
+        Returns:
+            False also where settings or weights are others.
+        """
+        return self.done.get(job.output.name) == self._job(job) and job.output.name in self.present
+
+    def add(self, job: Job, facts: Mapping[str, Any]) -> None:
+        """Writes that the picture is there, before the next is begun.
+
+        Args:
+            job: whose picture is written.
+            facts: to keep beside it, as JSON has them.
+        """
+        self._write(job, json.dumps({**self._job(job), **facts}) + "\n")
 
     def close(self) -> None:
-        """No more is added."""
+        """Ends writing."""
 
-    def _job(self, entry: Entry) -> dict[str, Any]:
-        return {"job": entry.record(), "network": self.network}
+    def _job(self, job: Job) -> dict[str, Any]:
+        return {"job": job.record(), "network": self.network}
 
-    def _write(self, entry: Entry, line: str) -> None:
+    def _write(self, job: Job, line: str) -> None:
         raise NotImplementedError
 
 
@@ -63,7 +92,7 @@ class LinesManifest(Manifest):
         if text and not text.endswith("\n"):
             self.file.write("\n")
 
-    def _write(self, entry: Entry, line: str) -> None:
+    def _write(self, job: Job, line: str) -> None:
         self.file.write(line)
         self.file.flush()
         os.fsync(self.file.fileno())
@@ -73,6 +102,7 @@ class LinesManifest(Manifest):
             os.close(folder)
 
     def close(self) -> None:
+        """Ends writing."""
         self.file.close()
 
 
@@ -81,23 +111,39 @@ class ObjectsManifest(Manifest):
 
     def __init__(self, out: AnyPath, network: Mapping[str, Any]) -> None:
         self.folder = out / FOLDER
-        records = [self.folder / name for name in sorted(names_in(self.folder))]
+        records = [self.folder / name for name in sorted(listdir(self.folder))]
         with ThreadPoolExecutor(READERS) as pool:
             super().__init__(out, pool.map(lambda path: read_object(path).decode(errors="replace"), records), network)
 
-    def _write(self, entry: Entry, line: str) -> None:
-        write_object(self.folder / f"{entry.output.name}.json", line.encode())
+    def _write(self, job: Job, line: str) -> None:
+        write_object(self.folder / f"{job.output.name}.json", line.encode())
 
 
 def is_begun(out: AnyPath) -> bool:
-    """Whether a batch has been at work in that folder."""
+    """Tells whether a batch has been at work in a folder.
+
+    Args:
+        out: the folder of the pictures.
+
+    Returns:
+        True from the moment that a manifest is opened there.
+    """
     if is_object(out):
-        return FOLDER in names_in(out)
-    return any(name.startswith("manifest") and name.endswith(".jsonl") for name in names_in(out))
+        return FOLDER in listdir(out)
+    return any(name.startswith("manifest") and name.endswith(".jsonl") for name in listdir(out))
 
 
 def open_manifest(out: AnyPath, process: int, processes: int, network: Mapping[str, Any]) -> Manifest:
-    """The manifest of that folder, for one process of several; it is there from then on.
+    """Opens the manifest of a folder, for one process of several; it is there from then on.
+
+    Args:
+        out: the folder of the pictures.
+        process: which of the processes this is, from 0.
+        processes: how many share the work.
+        network: what tells the weights from others, as JSON has it.
+
+    Returns:
+        The manifest, to be closed.
 
     Raises:
         InputError: a folder that cannot be read or written.

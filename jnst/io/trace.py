@@ -1,50 +1,99 @@
-"""The trace file: what a run was given, what it did, what it took."""
+"""The trace file: what a run was given, what it did, what it took (docs/trace.md)."""
 
 import contextlib
 import importlib.metadata
 import json
 import math
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
 from jnst.io.paths import AnyPath
 from jnst.memory import peak_of_process
-from jnst.transfer import Result
+
+
+@runtime_checkable
+class Outcome(Protocol):
+    """How a run has ended; `jnst.Result` is one."""
+
+    @property
+    def loss(self) -> float:
+        """Of the best iterate."""
+        ...
+
+    @property
+    def iterations(self) -> int:
+        """In all."""
+        ...
+
+    @property
+    def evaluations(self) -> int:
+        """Of the objective, in all."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Of the run, compiling included."""
+        ...
+
+    @property
+    def stop_reason(self) -> str:
+        """One word, as `jnst.Result` has it."""
+        ...
 
 
 class Trace:
-    """A file with one JSON object a line: a header, one line an iteration, a footer (docs/trace.md)."""
+    """A file with one JSON object a line: a header, one line an iteration, a footer."""
 
     def __init__(self, path: Path | None):
+        """Opens the file; without a path nothing is written."""
         self.file = path.open("w", encoding="utf-8", buffering=1) if path else None
 
     def header(self, **fields: Any) -> None:
-        """All settings; versions and device are added here."""
+        """Writes the first line; versions and device are added.
+
+        Args:
+            fields: the settings, as JSON or what `str` makes of it.
+        """
         device = jax.local_devices()[0]
         about = {"device": f"{device.platform}: {device.device_kind}", "versions": versions()}
         self._line({"record": "header", **fields, **about})
 
-    def iterations(self, rows: list[Any]) -> None:
-        """One line for each `transfer.Iteration`."""
+    def iterations(self, rows: Iterable[Any]) -> None:
+        """Writes one line an iteration.
+
+        Args:
+            rows: dataclasses of numbers, names and dictionaries of these.
+        """
         for row in rows:
             self._line({"record": "iteration", **asdict(row)})
 
-    def again(self, way: str) -> None:
-        """The rows so far count no more: the run begins again, by another way."""
-        self._line({"record": "restart", "did_not_fit": way})
+    def restart(self, strategy: str) -> None:
+        """Writes that the rows so far count no more: the run begins again in another way.
 
-    def footer(self, result: Result, output: AnyPath, laps: dict[str, float]) -> None:
-        """How the run ended, and where the seconds of the whole job went."""
+        Args:
+            strategy: the one that did not fit into the memory.
+        """
+        self._line({"record": "restart", "did_not_fit": strategy})
+
+    def footer(self, result: Outcome, output: AnyPath, phases: Mapping[str, float]) -> None:
+        """Writes how the run ended, and where the seconds of the whole job went.
+
+        Args:
+            result: of the run.
+            output: the picture's path.
+            phases: seconds of each phase of the job, by its name.
+        """
         fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}
-        more = {"laps": laps, "peak_memory": peak_memory()}
+        more = {"laps": dict(phases), "peak_memory": peak_memory()}
         self._line({"record": "footer", "output": str(output), **fields, **more})
 
     def close(self) -> None:
-        """Also after a failure: the lines so far are on disk."""
+        """Closes the file, also after a failure: the lines so far are on disk."""
         if self.file:
             self.file.close()
 
@@ -63,16 +112,24 @@ def _finite(value: Any) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Of jnst, Python and the packages that results depend on."""
+    """Lists the versions of jnst, Python and the packages that results depend on.
+
+    Returns:
+        Version by package; those that are not installed are left out.
+    """
     packages = ("jnst", "jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "pillow")
-    found = {"python": sys.version.split()[0]}
+    installed = {"python": sys.version.split()[0]}
     for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # jnst itself, run from a checkout
-            found[package] = importlib.metadata.version(package)
-    return found
+            installed[package] = importlib.metadata.version(package)
+    return installed
 
 
 def peak_memory() -> dict[str, int | None]:
-    """Peak bytes of the process and, where its runtime counts them, of the device."""
+    """Measures the peak memory so far.
+
+    Returns:
+        Bytes of the "process" and of the "device", None where its runtime does not count them.
+    """
     statistics = jax.local_devices()[0].memory_stats() or {}
     return {"process": peak_of_process(), "device": statistics.get("peak_bytes_in_use")}

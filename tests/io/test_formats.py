@@ -7,7 +7,8 @@ import scipy.io
 
 from jnst.errors import InputError
 from jnst.io import formats
-from jnst.io.formats import Table
+from jnst.io.formats import Table, tensors
+from jnst.io.unpickle import load_tensors
 from jnst.network.architecture import kernel_shapes
 
 
@@ -109,15 +110,15 @@ def test_old_matconvnet_files_with_filters_and_biases(tmp_path):
 
 
 def test_torchvisions_numbering(tmp_path, tables):
-    index = formats._feature_index()
+    index = tensors._feature_index()
     assert index["vgg16"][28] == "conv5_3"
     assert index["vgg16"][17] == "conv4_1"
     assert index["vgg19"][34] == "conv5_4"
     assert index["vgg19"][19] == "conv4_1"
     formats.write(tables["vgg16", "torch-rgb"], tmp_path / "vgg16.pth")
-    tensors = formats.load_tensors(tmp_path / "vgg16.pth")
+    saved = load_tensors(tmp_path / "vgg16.pth")
     kernel = tables["vgg16", "torch-rgb"].layers["conv2_1"]["kernel"]
-    np.testing.assert_array_equal(tensors["features.5.weight"], kernel.transpose(3, 2, 0, 1))
+    np.testing.assert_array_equal(saved["features.5.weight"], kernel.transpose(3, 2, 0, 1))
 
 
 def test_pth_files_of_caffes_networks_are_known_by_their_names(tmp_path, tables):

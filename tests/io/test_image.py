@@ -1,12 +1,16 @@
 import io
 import zlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import picture
 from PIL import Image, ImageCms
 
 from jnst.errors import InputError
 from jnst.io import image
+from jnst.io.pixels import to_float
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (40, 48, 3), np.uint8)
@@ -44,7 +48,7 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     picture = Image.fromarray(PIXELS).resize((64, 64)).convert("L" if mode in ("LA", "PA") else "RGB").convert(mode)
     name = "in.tif" if mode in ("CMYK", "YCbCr") else "in.png"
     unwritable = mode in ("PA", "HSV")
-    pixels = image._to_float(picture) if unwritable else image.load(write(tmp_path, picture, name))
+    pixels = to_float(picture) if unwritable else image.load(write(tmp_path, picture, name))
     assert pixels.shape == (1, 64, 64, 3)
     expected = np.asarray(picture.convert("RGB"), np.float32) / 255
     np.testing.assert_allclose(pixels[0], expected, atol=2 / 255)
@@ -99,18 +103,19 @@ def test_image_size_bounds_the_longer_side_and_never_enlarges(tmp_path):
     assert image.load(path, image_size=48).shape == (1, 32, 48, 3)
     assert image.load(path, image_size=512).shape == (1, 60, 90, 3)
     assert image.load(path).shape == (1, 60, 90, 3)
-    assert image.load(path, size=(50, 44)).shape == (1, 44, 50, 3)
+    assert image.load(path, size=(44, 50)).shape == (1, 44, 50, 3)
     assert image.fit((1000, 10), 100) == (100, 1)
+    assert image.fit((30, 60), 40) == (20, 40)
 
 
 def test_resampling_passes_through_no_8_bits():
     ramp = np.broadcast_to(np.linspace(0.5, 0.505, 64, dtype=np.float32)[None, None, :, None], (1, 64, 64, 3))
-    smaller = image.resize(np.ascontiguousarray(ramp), (32, 32))
+    smaller = image.resize(np.ascontiguousarray(ramp), 32, 32)
     assert len(np.unique(smaller)) > 20
     edge = np.zeros((1, 64, 64, 3), np.float32)
     edge[:, :, 32:] = 1
-    assert image.resize(edge, (48, 48)).min() >= 0
-    assert image.resize(edge, (48, 48)).max() <= 1
+    assert image.resize(edge, 48, 48).min() >= 0
+    assert image.resize(edge, 48, 48).max() <= 1
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".webp", ".tif", ".tiff"])
@@ -211,18 +216,26 @@ def test_the_size_is_known_without_decoding(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.new("RGB", (40, 60)).save(tmp_path / "a.jpg", exif=exif)
-    height, width = image.load(tmp_path / "a.jpg").shape[1:3]
-    assert image.size_of(tmp_path / "a.jpg") == (width, height)
+    assert image.read_size(tmp_path / "a.jpg") == image.load(tmp_path / "a.jpg").shape[1:3]
     (tmp_path / "b.jpg").write_text("no picture")
     with pytest.raises(InputError, match=r"b.jpg is not an image that can be read"):
-        image.size_of(tmp_path / "b.jpg")
+        image.read_size(tmp_path / "b.jpg")
 
 
-def test_a_sheet_leaves_gaps_where_there_is_no_picture(tmp_path):
-    Image.new("RGB", (80, 40), "red").save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_text("no picture")
-    sheet = image.sheet([[None, tmp_path / "a.png"], [tmp_path / "b.png", tmp_path / "a.png"]], 32)
-    assert sheet.shape == (1, 82, 82, 3)
-    red = sheet[0, :, :, 1] < 0.1
-    assert red[:, :40].sum() == 0
-    assert red[:, 40:].sum() == 2 * 32 * 16
+def test_resizing_keeps_flat_images_flat_and_the_box():
+    np.testing.assert_allclose(image.resize(jnp.full((1, 40, 30, 3), 0.25), 20, 64), 0.25, atol=1e-6)
+    whole = picture(40, 33)
+    np.testing.assert_array_equal(image.resize(whole, 40, 33), whole)
+    edges = (jnp.arange(40) % 8 < 4).astype(jnp.float32)[None, :, None, None] * jnp.ones((1, 40, 33, 3))
+    larger = image.resize(edges, 100, 99)
+    assert larger.shape == (1, 100, 99, 3)
+    assert larger.min() == 0  # Lanczos's filter overshoots
+    assert larger.max() == 1
+
+
+def test_resizing_is_that_of_jax():
+    pixels = picture(41, 30) * 0.5 + 0.25
+    both = jnp.concatenate([pixels, pixels[:, ::-1]])
+    for size in ((20, 30), (41, 64), (100, 7)):
+        expected = jax.image.resize(both, (2, *size, 3), "lanczos3")
+        np.testing.assert_allclose(image.resize(both, *size), expected, atol=1e-5)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from jnst.cli import main as run
 from jnst.io import image
-from jnst.io.paths import names_in
+from jnst.io.paths import listdir
 
 pytestmark = pytest.mark.slow
 
@@ -56,8 +56,8 @@ def test_a_bucket_works_as_a_folder_does(bucket, capsys):
     command = bucket / "photos", bucket / "paintings", "-o", bucket / "out", "--contact-sheet", bucket / "sheet.png"
     assert jnst(*command) == 0, capsys.readouterr().err
     pictures = {"a_x.png", "a_y.png", "b_x.png", "b_y.png"}
-    assert names_in(bucket / "out") == {*pictures, "manifest"}
-    assert names_in(bucket / "out" / "manifest") == {*(f"{name}.json" for name in pictures), "begun-0"}
+    assert listdir(bucket / "out") == {*pictures, "manifest"}
+    assert listdir(bucket / "out" / "manifest") == {*(f"{name}.json" for name in pictures), "begun-0"}
     assert image.load(bucket / "out" / "a_x.png").shape == (1, 40, 48, 3)
     assert image.load(bucket / "sheet.png").shape[1:3] == (3 * 166 + 6, 3 * 166 + 6)
     (bucket / "out" / "b_x.png").unlink()  # as when killed between the two
@@ -83,7 +83,7 @@ def test_a_list_in_a_bucket_and_files_of_both_kinds(bucket, tmp_path, capsys):
     ]
     (bucket / "jobs.jsonl").write_bytes("\n".join(map(json.dumps, rows)).encode())
     assert jnst("--jobs", bucket / "jobs.jsonl", "-o", tmp_path / "out") == 0, capsys.readouterr().err
-    assert {"one.png", "two.jpg", "manifest.jsonl"} == names_in(tmp_path / "out")
+    assert {"one.png", "two.jpg", "manifest.jsonl"} == listdir(tmp_path / "out")
     (bucket / "jobs.jsonl").write_bytes(json.dumps({**rows[0], "content": "photos/no.png"}).encode())
     assert jnst("--jobs", bucket / "jobs.jsonl", "-o", tmp_path / "out") == 2
     assert f"row 1: {bucket}/photos/no.png: no such file" in capsys.readouterr().err

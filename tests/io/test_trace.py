@@ -1,20 +1,38 @@
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 
 from jnst.io.trace import Trace
-from jnst.transfer import Iteration, Result
 
-RESULT = Result(np.zeros((1, 32, 32, 3), np.float32), 0.25, 2, 3, 1.5, 0.5, "max_iterations", [], None)
+
+class Result(NamedTuple):
+    loss: float
+    iterations: int
+    evaluations: int
+    seconds: float
+    stop_reason: str
+
+
+@dataclass
+class Iteration:
+    iteration: int
+    size: tuple[int, int]
+    loss: float
+    style_loss: float
+    style_layers: dict[str, Any]
+
+
+RESULT = Result(0.25, 2, 3, 1.5, "max_iterations")
 
 
 def test_trace_is_one_json_object_a_line(tmp_path):
     trace = Trace(tmp_path / "run.jsonl")
     trace.header(settings={"strength": 0.5, "output": Path("out.png")})
-    trace.iterations([Iteration(1, (48, 32), 2, 0.5, 0.25, 0.1, math.nan, {"conv1_1": math.inf})])
+    trace.iterations([Iteration(1, (48, 32), 0.25, math.nan, {"conv1_1": math.inf})])
     trace.footer(RESULT, Path("out.png"), {"write": 0.5})
     trace.close()
     header, row, footer = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
@@ -23,8 +41,8 @@ def test_trace_is_one_json_object_a_line(tmp_path):
     assert header["device"].startswith("cpu")
     assert {"python", "jax", "jaxlib", "jaxopt"} <= set(header["versions"])
     assert row == {
-        "record": "iteration", "iteration": 1, "size": [48, 32], "evaluations": 2, "seconds": 0.5, "loss": 0.25,
-        "content_loss": 0.1, "style_loss": None, "style_layers": {"conv1_1": None},
+        "record": "iteration", "iteration": 1, "size": [48, 32], "loss": 0.25, "style_loss": None,
+        "style_layers": {"conv1_1": None},
     }  # fmt: skip
     assert footer["output"] == "out.png"
     assert footer["stop_reason"] == "max_iterations"
@@ -45,3 +63,10 @@ def test_no_trace_costs_nothing(path):
     trace.header()
     trace.footer(RESULT, Path("out.png"), {"write": 0.5})
     trace.close()
+
+
+def test_a_run_that_begins_again_says_why(tmp_path):
+    trace = Trace(tmp_path / "run.jsonl")
+    trace.restart("plain")
+    trace.close()
+    assert json.loads((tmp_path / "run.jsonl").read_text()) == {"record": "restart", "did_not_fit": "plain"}

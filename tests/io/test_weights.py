@@ -9,7 +9,7 @@ import pytest
 from helpers import KERAS_VGG19, small_table
 
 from jnst.errors import InputError
-from jnst.io import formats, weights
+from jnst.io import download, formats, weights
 from jnst.io.weights import Weights
 
 
@@ -123,8 +123,8 @@ def test_a_host_that_never_answers_is_given_up(empty, monkeypatch, request):
         over.wait(60)
         raise OSError
 
-    monkeypatch.setattr(weights.socket, "create_connection", hang)
-    monkeypatch.setattr(weights, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(download.socket, "create_connection", hang)
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.2)
     with pytest.raises(InputError, match=r"127.0.0.1 did not answer in 0.2 s"):
         weights.find("vgg19", folders=empty)
 
@@ -134,10 +134,12 @@ def test_offline_touches_no_network(serve, empty, vgg19_file):
     said = []
     options = {"folders": empty, "url": url, "known_hash": sha256(vgg19_file), "offline": True}
     assert weights.find(notify=said.append, **options).architecture == "vgg16"
-    with pytest.raises(InputError, match="--offline forbids to download it; give a file by --weights"):
+    with pytest.raises(
+        InputError, match=r"it may not be downloaded offline; give a weight file, or use the backbone vgg16"
+    ):
         weights.find("vgg19", **options)
     assert requests == []
-    assert said == ["VGG-16 stands in for VGG-19 (--offline forbids to download it); for VGG-19 give a weight file by --weights"]  # fmt: skip # noqa: E501
+    assert said == ["VGG-16 stands in for VGG-19 (it may not be downloaded offline); for VGG-19 give a weight file"]  # fmt: skip # noqa: E501
 
 
 def test_the_checkout_comes_before_the_cache_and_native_files_first(empty, vgg19_file):
@@ -158,7 +160,7 @@ def test_a_named_file_comes_before_all(empty, vgg19_file, tmp_path, monkeypatch)
     monkeypatch.setenv("JNST_WEIGHTS", str(variable))
     assert weights.find(folders=empty).file == str(variable)
     assert weights.find(path=str(named), folders=empty).file == str(named)
-    with pytest.raises(InputError, match=r"named.npz holds vgg16, --backbone asks for vgg19"):
+    with pytest.raises(InputError, match=r"named.npz holds vgg16, the backbone asked for is vgg19"):
         weights.find("vgg19", path=str(named), folders=empty)
 
 
@@ -241,3 +243,7 @@ def test_a_damaged_block_of_an_hdf5_file_names_its_layer(tmp_path, vgg19_file):
 def test_the_real_keras_file(keras_vgg19: Weights):
     assert keras_vgg19.architecture == "vgg19"
     assert keras_vgg19.input == "caffe-bgr"
+
+
+def test_the_folder_of_the_checkout_is_looked_into():
+    assert (weights.CHECKOUT / "README.md").is_file()
