@@ -30,7 +30,7 @@ def target_statistics(
     objective: Objective,
     region: Region | None = None,
     mask: Float[Array, "n h w 1"] | None = None,
-    result_masks: Mapping[str, Float[Array, "n h w 1"]] | None = None,
+    result_masks: Mapping[str, Float[Array, "n _h _w 1"]] | None = None,
 ) -> tuple[dict[str, Any], ...]:
     """Computes the target statistics of one image, always in float32 and without recomputation.
 

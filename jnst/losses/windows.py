@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from jnst.errors import InputError
 from jnst.losses.observation import Observation, Positions, observe_layers
@@ -75,7 +75,7 @@ class Windows:
         top, left = self.corner(k)
         return whole._replace(top=whole.top + top - self.margin, left=whole.left + left - self.margin)
 
-    def inner(self, maps: Float[Array, "n h w c"], stride: int) -> Float[Array, "n _h _w c"]:
+    def inner(self, maps: Shaped[Array, "n h w c"], stride: int) -> Shaped[Array, "n _h _w c"]:
         """Cuts the core out of a window's map of that stride."""
         core = slice(self.margin // stride, (self.margin + self.core) // stride)
         return maps[:, core, core]
