@@ -1,26 +1,32 @@
-"""`--style-layers auto`, `--content-layers auto`: layers by measurement, where the 2017 study chose by looking.
+"""Layers chosen by measurement (`style_layers="auto"`, `content_layers="auto"`), where the 2017 study chose by looking.
 
 The study keeps the lower layers out of the style where the painting is made of large shapes (cubism), and takes conv5_2
 instead of conv4_2 for a very detailed photograph. Both are read off the energy of a layer's map in its smallest
 windows, 2x2 positions: how evenly it lies over the image, and its share in the whole. Thresholds: docs/layers.md.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jnst.batching import bucket_sizes, pad_to
 from jnst.config import AUTO, Config
-from jnst.network.architecture import block_of
-from jnst.network.vgg import Params, Region, features
+from jnst.errors import InputError
+from jnst.jobs import Job, Picture
+from jnst.network.architecture import DEFAULT_STYLE_LAYERS, block_of
+from jnst.network.region import Region
+from jnst.network.vgg import Params, features
 
-STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-FLAT = 0.1  # evenness at conv1_1 below which a painting is made of large flat shapes
-DETAILED = 0.69  # detail at conv3_1 above which a photograph is very detailed
+MAX_FLAT_EVENNESS = 0.1  # evenness at conv1_1 below which a painting is made of large flat shapes
+MIN_DETAIL = 0.69  # detail at conv3_1 above which a photograph is very detailed
+T = TypeVar("T")
+
 NOISE_SIDE = 128  # pixels of the noise that stands for full detail
 
 
@@ -38,59 +44,123 @@ class Choice:
         found = []
         if self.style_layers and self.evenness:
             value = self.evenness["conv1_1"]
-            kind = f"below {FLAT}: large flat shapes" if value < FLAT else f"at least {FLAT}: texture all over"
+            kind = (
+                f"below {MAX_FLAT_EVENNESS}: large flat shapes"
+                if value < MAX_FLAT_EVENNESS
+                else f"at least {MAX_FLAT_EVENNESS}: texture all over"
+            )
             found.append(f"style layers {' '.join(self.style_layers)} (evenness {value:.2f}, {kind})")
         if self.content_layers and self.detail is not None:
-            many = self.detail > DETAILED
-            kind = f"above {DETAILED}: very detailed" if many else f"at most {DETAILED}: not too detailed"
+            many = self.detail > MIN_DETAIL
+            kind = f"above {MIN_DETAIL}: very detailed" if many else f"at most {MIN_DETAIL}: not too detailed"
             found.append(f"content layer {' '.join(self.content_layers)} (detail {self.detail:.2f}, {kind})")
         return found
 
 
 def choose(config: Config, params: Params, content: Any, style: Any) -> tuple[Config, Choice | None]:
-    """The config with layers in place of `auto`, and why; as it is, and None, where it has none.
+    """Returns the config with layers in place of `auto`, and why; as it is, and None, where it has none.
 
     Args:
         config: settings.
-        params: of VGG-16 or VGG-19, plain (not from `vgg.prepare` nor `normalize.normalize_filters`).
+        params: of VGG-16 or VGG-19, plain (not from `prepare_for_inference` nor `normalize_filters`).
         content, style: RGB in [0, 1], (1, h, w, 3), at the size of the run.
     """
     measured: dict[str, Any] = {}
     if config.content_layers == AUTO:
         value = detail(params, content)
-        measured |= {"content_layers": for_detail(value), "detail": value}
+        measured |= {"content_layers": content_layers_for(value), "detail": value}
     if config.style_layers == AUTO:
         even = evenness(params, style)
-        measured |= {"style_layers": for_evenness(even["conv1_1"]), "evenness": even}
+        measured |= {"style_layers": style_layers_for(even["conv1_1"]), "evenness": even}
     if not measured:
         return config, None
     chosen = {name: layers for name, layers in measured.items() if name.endswith("layers")}
     return replace(config, **chosen), Choice(**measured)
 
 
-def for_detail(value: float) -> tuple[str, ...]:
-    """The content layer for a photograph of that detail."""
-    return ("conv5_2",) if value > DETAILED else ("conv4_2",)
+def choose_many(jobs: Sequence[Job], config: Config, params: Params) -> list[Job]:
+    """Returns the jobs with layers in place of `auto`; each image is measured once, by programs that sizes share.
+
+    Args:
+        jobs: what to paint; those without `auto` come back as they are, and so do those whose image cannot be loaded,
+            with the default layers: whoever paints them will find that.
+        config: the settings of all jobs that have none of their own.
+        params: as `choose` takes them.
+    """
+    own = [job.config or config for job in jobs]
+    contents = {job.content.key: job.content for job, c in zip(jobs, own, strict=True) if c.content_layers == AUTO}
+    styles = {job.style.key: job.style for job, c in zip(jobs, own, strict=True) if c.style_layers == AUTO}
+    by_content = _measure(contents, lambda x, region: content_layers_for(detail(params, x, region)))
+    by_style = _measure(
+        styles, lambda x, region: style_layers_for(evenness(params, x, ("conv1_1",), region)["conv1_1"])
+    )
+    chosen = []
+    for job, settings in zip(jobs, own, strict=True):
+        layers = {}
+        if settings.content_layers == AUTO:
+            layers["content_layers"] = by_content.get(job.content.key, Config().content_layers)
+        if settings.style_layers == AUTO:
+            layers["style_layers"] = by_style.get(job.style.key, Config().style_layers)
+        chosen.append(replace(job, config=replace(settings, **layers)) if layers else job)
+    return chosen
 
 
-def for_evenness(value: float) -> tuple[str, ...]:
-    """The style layers for a painting of that evenness at conv1_1."""
-    return STYLE_LAYERS[2:] if value < FLAT else STYLE_LAYERS
+def _measure(pictures: Mapping[Hashable, Picture], measure: Callable[[Any, Region], T]) -> dict[Hashable, T]:
+    """What is measured of each picture that can be loaded, padded so that near sizes share a program."""
+    padded = bucket_sizes(Counter(picture.size for picture in pictures.values()))
+    measured = {}
+    for key, picture in pictures.items():
+        try:
+            image = picture.load()
+        except (InputError, OSError):
+            continue
+        measured[key] = measure(pad_to(image, padded[picture.size]), Region.full(1, *picture.size))
+    return measured
+
+
+def content_layers_for(value: float) -> tuple[str, ...]:
+    """Returns the content layer for a photograph.
+
+    Args:
+        value: its `detail`.
+    """
+    return ("conv5_2",) if value > MIN_DETAIL else ("conv4_2",)
+
+
+def style_layers_for(value: float) -> tuple[str, ...]:
+    """Returns the style layers for a painting.
+
+    Args:
+        value: its `evenness` at conv1_1.
+    """
+    return DEFAULT_STYLE_LAYERS[2:] if value < MAX_FLAT_EVENNESS else DEFAULT_STYLE_LAYERS
 
 
 def evenness(
-    params: Params, style: Any, layers: Sequence[str] = STYLE_LAYERS, region: Region | None = None
+    params: Params, style: Any, layers: Sequence[str] = DEFAULT_STYLE_LAYERS, region: Region | None = None
 ) -> dict[str, float]:
-    """How evenly fine texture lies over an image, at each layer: median over mean of the windows' energy.
+    """Returns how evenly fine texture lies over an image at each layer: median over mean of the windows' energy.
 
-    Near 1 where every place has texture, 0 where most places are flat and the energy lies in edges between them.
-    `region`: where in the array the image lies, from its corner on.
+    The energy of a 2x2 window of positions is the variance of its values, summed over the filters. Near 1 where every
+    place has texture, 0 where most places are flat and the energy lies in edges between them.
+
+    Args:
+        params: plain parameters.
+        style: RGB in [0, 1], (1, h, w, 3).
+        layers: where it is measured.
+        region: where in the array the image lies, from its corner on.
     """
     return dict(zip(layers, map(float, _evenness(params, style, region, tuple(layers))), strict=True))
 
 
 def detail(params: Params, content: Any, region: Region | None = None) -> float:
-    """The share of the finest windows in the energy of conv3_1, over the same of white noise: 0 smooth, 1 noise."""
+    """Returns the share of the finest windows in the energy of conv3_1, over that of white noise: 0 smooth, 1 noise.
+
+    Args:
+        params: plain parameters.
+        content: RGB in [0, 1], (1, h, w, 3).
+        region: where in the array the image lies, from its corner on.
+    """
     noise = jax.random.uniform(jax.random.key(0), (1, NOISE_SIDE, NOISE_SIDE, 3))
     return float(_fine_share(params, content, region) / _fine_share(params, noise, None))
 

@@ -1,10 +1,15 @@
-"""The device's side of a batch: slots, each one run, that one compiled step advances together.
+"""The device's side of every run: any number of problems side by side, one evaluation of each a tick.
 
-Each image lies in the corner of a canvas, its maps are masked to it (`vgg.Region`), and the solver moves no pixel
-beyond it. One step evaluates every slot once, whether its search wants a shorter step or a new iteration begins
-(`LBFGSB.ask`, `LBFGSB.tell`).
+A single picture is one problem, a batch several. Each has its own solver state, best iterate, limit and records, so
+that a problem's result does not depend on its neighbours. Where images are smaller than the arrays (the `canvas`), each
+lies in the first corner of its canvas, its maps are masked to it (`Region`), and no pixel beyond it moves.
+
+Control returns to the host once a chunk. How many ticks a chunk has is a traced argument, so chunks of any length share
+one compiled program, and how a run is split into chunks does not change its result.
 """
 
+import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,133 +19,250 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
-from jnst import minimize
-from jnst.batching import Size
-from jnst.losses import objective
-from jnst.losses.objective import LossWeights, Spec
-from jnst.network.vgg import Params, Region
-from jnst.optim.lbfgsb import LBFGSB, LBFGSBState, Search
-from jnst.optim.preconditioner import Part, Spectral, part_of
+from jnst.losses import objective as objectives
+from jnst.losses.objective import Losses, LossWeights, Objective, Targets
+from jnst.network.region import Region
+from jnst.network.vgg import Params
+from jnst.optim.base import RUNNING, Bounds
+from jnst.optim.preconditioner import Spectral, padded_dft
+
+MAX_TICKS = 64  # of one call, and the most rows of its records
 
 
-class Bucket(NamedTuple):
-    """What images must have in common to share a compiled program."""
+class Program(NamedTuple):
+    """What problems must have in common to share a compiled program: static, hashable by value."""
 
-    canvas: Size
+    canvas: tuple[int, int]
+    """(height, width) of the arrays in pixels"""
     masked: bool
     """whether an image may be smaller than the canvas"""
-    spec: Spec
-    layer_weights: tuple[float, ...]
-    history_size: int
-    history_dtype: str
+    objective: Objective
+    solver: Any
+    """`jnst.optim.base.Solver`, or one that evaluates for itself (`jnst.optim.stock`)"""
 
 
-class Slot(NamedTuple):
-    """One place of a batch: a run, and what it is matched with. In a batch every leaf has one more axis in front."""
+class Problem(NamedTuple):
+    """What is minimised, for n images; every leaf has the leading axis n."""
 
-    x: Float[Array, "1 h w 3"]
-    state: LBFGSBState
-    search: Search
-    best_x: Float[Array, "1 h w 3"]
-    best: Float[Array, ""]
-    target: objective.Targets
+    targets: Targets
     weights: LossWeights
-    size: Int[Array, " 2"]
-    limit: Int[Array, ""]
-    """iterations to do; -1: the slot is empty"""
+    size: Int[Array, "n 2"]
+    """(height, width) of each image in pixels"""
+    limit: Int[Array, " n"]
+    """iterations to do; -1: the place is empty"""
 
 
-def _solver(bucket: Bucket, part: Part | None) -> LBFGSB:
-    """That of one slot, for who evaluates himself."""
+class Run(NamedTuple):
+    """Where n runs are; every leaf has the leading axis n."""
 
-    def shapes_only(x: Array) -> Any:
-        return (jnp.zeros(()), None), x
-
-    return LBFGSB(
-        shapes_only, value_and_grad=True, has_aux=True, history_size=bucket.history_size,
-        history_dtype=jnp.dtype(bucket.history_dtype),
-        preconditioner=Spectral(part),
-    )  # fmt: skip
+    x: Float[Array, "n h w 3"]
+    state: Any
+    best_x: Float[Array, "n h w 3"]
+    best: Float[Array, " n"]
+    """loss of `best_x`"""
 
 
-def _bounds(slot: Slot) -> tuple[Array, Array]:
-    """The box, shut beyond the image."""
-    inside = Region.of(1, slot.size[0], slot.size[1]).mask(slot.x.shape, 1)
-    return jnp.zeros_like(slot.x), jnp.broadcast_to(inside, slot.x.shape).astype(slot.x.dtype)
+class Records(NamedTuple):
+    """The iterations of one chunk: of each run the first `rows` of MAX_TICKS are filled."""
+
+    rows: Int[Array, " n"]
+    evaluations: Int[Array, "n ticks"]
+    losses: Losses
+    """every leaf (n, MAX_TICKS)"""
 
 
-def _ask(bucket: Bucket, slot: Slot) -> Float[Array, "1 h w 3"]:
-    return _solver(bucket, None).ask(slot.x, slot.state, slot.search, _bounds(slot))
+def start(program: Program, x: Float[Array, "1 h w 3"]) -> Run:
+    """Returns one run (n = 1) from x that has evaluated nothing.
+
+    Args:
+        program: whose solver it is for.
+        x: the start, RGB in [0, 1], in the corner of its canvas.
+    """
+    return _start(program, x)
 
 
-def _tell(bucket: Bucket, slot: Slot, part: Part | None, value: Array, gradient: Array) -> Slot:
-    """What follows from the evaluation of one slot's point."""
-    evaluated = value, gradient[None], None
-    x, state, search = _solver(bucket, part).tell(slot.x, slot.state, slot.search, evaluated, _bounds(slot))
-    better = state.value < slot.best
-    new = slot._replace(
-        x=x, state=state, search=search, best_x=jnp.where(better, x, slot.best_x),
-        best=jnp.minimum(state.value, slot.best),
-    )  # fmt: skip
-    active = (slot.state.iter_num < slot.limit) & (slot.state.stop == minimize.RUNNING)
-    return jax.tree.map(partial(jnp.where, active), new, slot)
+@partial(jax.jit, static_argnames="program")
+def _start(program: Program, x: Array) -> Run:
+    state = program.solver.init(x[0], _blank_losses(program.objective))
+    return Run(x, jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state), x, jnp.full(1, jnp.inf))
 
 
-def _tick(bucket: Bucket, params: Params, parts: Part | None, slots: Slot) -> Slot:
-    """One evaluation of all slots, and what follows from it for each."""
-    points = jax.vmap(partial(_ask, bucket))(slots)[:, 0]
-    count, (heights, widths) = len(points), slots.size.T
-    region = Region(jnp.zeros_like(heights), jnp.zeros_like(heights), heights, widths) if bucket.masked else None
-    target = jax.tree.map(lambda a: a.reshape(count, *a.shape[2:]), slots.target)
-    weights = slots.weights._replace(style_layers=jnp.asarray(bucket.layer_weights))
-    losses, gradients = objective.value_and_grad(params, points, target, weights, spec=bucket.spec, region=region)
-    return jax.vmap(partial(_tell, bucket))(slots, parts, losses.total, gradients)
+@partial(jax.jit, static_argnames=("program", "mesh"), donate_argnames="run")
+def run_chunk(
+    program: Program,
+    mesh: Mesh | None,
+    params: Params,
+    problem: Problem,
+    run: Run,
+    ticks: Int[Array, ""],
+    pause: Int[Array, ""],
+) -> tuple[Run, Records]:
+    """Advances all runs by at most so many evaluations each.
 
+    Args:
+        program: static part.
+        mesh: devices that share the problems along its one axis (not the one that splits the rows of one image, which
+            is the objective's); None for one device.
+        params: parameters of the network, prepared or not.
+        problem: what is minimised.
+        run: where the runs are; its arrays are used up.
+        ticks: evaluations of every run, at most MAX_TICKS.
+        pause: iteration before whose successor a run waits for the next chunk, so that the host sees it exactly.
 
-@partial(jax.jit, static_argnames=("bucket", "mesh"), donate_argnames="slots")
-def advance(bucket: Bucket, mesh: Mesh | None, params: Params, slots: Slot, count: Int[Array, ""]) -> Slot:
-    """So many evaluations of every slot; over several devices each has its own slots."""
+    Returns:
+        The runs, and the records of the iterations that they made.
+    """
 
-    def run(params: Params, slots: Slot, count: Array) -> Slot:
-        parts = jax.vmap(partial(part_of, bucket.canvas))(slots.size) if bucket.masked else None
-        return lax.fori_loop(0, count, lambda _, slots: _tick(bucket, params, parts, slots), slots)
+    def advance(params: Params, problem: Problem, run: Run, ticks: Array, pause: Array) -> tuple[Run, Records]:
+        masked = program.masked
+        parts = jax.vmap(partial(padded_dft, program.canvas))(problem.size) if masked else None
+        limit = jnp.minimum(problem.limit, pause)
+
+        def active(run: Run) -> Array:
+            return (run.state.iterations < limit) & (run.state.status == RUNNING)
+
+        def more(carry: tuple[Run, Records, Array]) -> Array:
+            run, _, tick = carry
+            return (tick < ticks) & jnp.any(active(run))
+
+        def body(carry: tuple[Run, Records, Array]) -> tuple[Run, Records, Array]:
+            run, records, tick = carry
+            new = _tick(program, params, problem, parts, run, active(run))
+            return new, _record(records, new, active(run) & new.state.moved), tick + 1
+
+        run, records, _ = lax.while_loop(more, body, (run, _blank_records(run), jnp.zeros((), jnp.int32)))
+        return run, records
 
     if mesh is None:
-        return run(params, slots, count)
+        return advance(params, problem, run, ticks, pause)
     batch, whole = PartitionSpec(mesh.axis_names[0]), PartitionSpec()
-    split = jax.shard_map(run, mesh=mesh, in_specs=(whole, batch, whole), out_specs=batch, check_vma=False)
-    return split(params, slots, count)
+    split = jax.shard_map(
+        advance, mesh=mesh, in_specs=(whole, batch, batch, whole, whole), out_specs=(batch, batch), check_vma=False
+    )
+    return split(params, problem, run, ticks, pause)
 
 
-@partial(jax.jit, static_argnames="bucket")
-def new_slot(bucket: Bucket, x: Array, target: Any, weights: Any, size: Array, limit: Array) -> Slot:
-    """A run from x that has evaluated nothing."""
-    unknown = jnp.full((), jnp.inf)
-    slot = Slot(x, None, None, x, unknown, target, weights, size, limit)  # pyright: ignore[reportArgumentType]
-    solver = _solver(bucket, part_of(bucket.canvas, size) if bucket.masked else None)
-    state = solver.blank_state(x)
-    return slot._replace(state=state, search=solver.begin(x, state, _bounds(slot)))
+def _tick(program: Program, params: Params, problem: Problem, parts: Any, run: Run, active: Array) -> Run:
+    """One evaluation of every run, and what its solver makes of it; those that are not active stay as they are."""
+    region = _region(problem.size) if program.masked else None
+    bounds = _bounds(run.x, region)
+
+    def evaluate(points: Array) -> tuple[Losses, Array]:
+        return objectives.value_and_grad(
+            params, points, problem.targets, problem.weights, objective=program.objective, region=region
+        )
+
+    if hasattr(program.solver, "step"):
+        x, state = _own_step(program, evaluate, run, bounds)
+    else:
+        points = _each(partial(_point, program), parts, run.x, run.state, bounds)
+        losses, gradients = evaluate(points)
+        x, state = _each(partial(_update, program), parts, run.x, run.state, bounds, gradients, losses)
+    better = state.value < run.best
+    best_x = jnp.where(better[:, None, None, None], x, run.best_x)
+    new = Run(x, state, best_x, jnp.where(better, state.value, run.best))
+    if len(active) == 1:  # else there would be no tick; without a choice the history is updated in place
+        return new
+    return jax.tree.map(partial(_choose, active), new, run)
 
 
-@partial(jax.jit, donate_argnames="slots")
-def fill(slots: Slot, k: Int[Array, ""], slot: Slot) -> Slot:
-    return jax.tree.map(lambda all_, one: all_.at[k].set(one), slots, slot)
+def _own_step(program: Program, evaluate: Callable[[Array], Any], run: Run, bounds: Bounds) -> tuple[Array, Any]:
+    """A whole iteration of a solver that evaluates within its own line search; for a single run."""
+
+    def evaluate_one(x: Array) -> tuple[Array, Array, Losses]:
+        losses, gradient = evaluate(x[None])
+        one = jax.tree.map(lambda leaf: leaf[0], losses)
+        return one.total, gradient[0], one
+
+    one = partial(jax.tree.map, lambda leaf: leaf[0])
+    x, state = program.solver.step(evaluate_one, run.x[0], one(run.state), one(bounds))
+    return x[None], jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state)
 
 
-def empty(slot: Slot, count: int, spread: NamedSharding | None = None) -> Slot:
-    """So many slots like this one, in which nothing happens; over several devices where `spread` says so."""
-    slots = jax.tree.map(lambda a: jnp.zeros((count, *a.shape), a.dtype), slot)
-    slots = slots._replace(limit=slots.limit - 1)
-    return slots if spread is None else jax.device_put(slots, spread)
+def _solver(program: Program, part: Any) -> Any:
+    """The solver for an image in the corner of its canvas, whose frequencies are not the canvas's."""
+    solver = program.solver
+    if part is None or not isinstance(getattr(solver, "preconditioner", None), Spectral):
+        return solver
+    return dataclasses.replace(solver, preconditioner=Spectral(part))
 
 
-def peak_bytes(bucket: Bucket, mesh: Mesh | None, params: Params, slot: Slot, count: int) -> int:
-    """What `advance` of so many slots in all takes of each device, by its compiled program."""
-    slots = jax.eval_shape(partial(empty, count=count), slot)
-    if mesh is not None:
-        spread = NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
-        slots = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=spread), slots)
-    program = advance.lower(bucket, mesh, params, slots, jax.ShapeDtypeStruct((), jnp.int32)).compile()
-    found: Any = program.memory_analysis()
-    kept = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
-    return kept + found.temp_size_in_bytes
+def _point(program: Program, part: Any, x: Array, state: Any, bounds: Bounds) -> Array:
+    return _solver(program, part).point(x, state, bounds)
+
+
+def _update(
+    program: Program, part: Any, x: Array, state: Any, bounds: Bounds, gradient: Array, losses: Losses
+) -> tuple[Array, Any]:
+    return _solver(program, part).update(x, state, bounds, losses.total, gradient, losses)
+
+
+def _each(function: Callable, *arguments: Any) -> Any:
+    """`vmap`, but for one element called as it is: XLA:CPU computes some batched operations slower."""
+    if len(jax.tree.leaves(arguments)[0]) > 1:
+        return jax.vmap(function)(*arguments)
+    result = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], result)
+
+
+def _region(sizes: Int[Array, "n 2"]) -> Region:
+    """Images of these (height, width) in the first corners of their arrays."""
+    corner = jnp.zeros(len(sizes), sizes.dtype)
+    return Region(corner, corner, sizes[:, 0], sizes[:, 1])
+
+
+def _choose(active: Array, new: Array, old: Array) -> Array:
+    return jnp.where(active.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+
+
+def _bounds(x: Array, region: Region | None) -> Bounds:
+    """The box [0, 1], shut beyond the image."""
+    if region is None:
+        return jnp.zeros((len(x), 1, 1, 1), x.dtype), jnp.ones((len(x), 1, 1, 1), x.dtype)
+    return jnp.zeros_like(x), jnp.broadcast_to(region.mask(x.shape, 1), x.shape).astype(x.dtype)
+
+
+def _blank_losses(objective: Objective) -> Losses:
+    """The losses of one image, none of them known."""
+    zero = jnp.zeros(())
+    groups = dict.fromkeys((term.group for term in objective.terms), zero)
+    return Losses(zero, groups, dict.fromkeys((term.name for term in objective.terms), zero))
+
+
+def _blank_records(run: Run) -> Records:
+    count = len(run.x)
+    losses = jax.tree.map(lambda leaf: jnp.zeros((count, MAX_TICKS), leaf.dtype), run.state.aux)
+    zeros = jnp.zeros((count, MAX_TICKS), jnp.int32)
+    return Records(jnp.zeros(count, jnp.int32), zeros, losses)
+
+
+def _record(records: Records, run: Run, ended: Array) -> Records:
+    """The records with a row more for each run that ended an iteration."""
+    rows = (jnp.arange(MAX_TICKS)[None] == records.rows[:, None]) & ended[:, None]
+    evaluations = jnp.where(rows, run.state.evaluations[:, None], records.evaluations)
+    losses = jax.tree.map(lambda old, new: jnp.where(rows, new[:, None], old), records.losses, run.state.aux)
+    return Records(records.rows + ended, evaluations, losses)
+
+
+@partial(jax.jit, donate_argnames="places")
+def fill(places: Any, index: Int[Array, ""], one: Any) -> Any:
+    """Returns the places with one more taken.
+
+    Args:
+        places: a `Problem`, a `Run`, or a tuple of both; its arrays are used up.
+        index: of the place.
+        one: the same structure with n = 1.
+    """
+    return jax.tree.map(lambda leaf, new: leaf.at[index].set(new[0]), places, one)
+
+
+def empty(one: Any, count: int, sharding: NamedSharding | None = None) -> Any:
+    """Returns `count` empty places of the structure of one (n = 1).
+
+    Args:
+        one: a `Problem`, a `Run`, or a tuple of both.
+        count: how many places.
+        sharding: how they lie on several devices; None for one.
+    """
+    places = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), one)
+    return places if sharding is None else jax.device_put(places, sharding)

@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Array, Float
 
-RADIUS = 3
+from jnst.losses.pyramid import RADIUS
+
 AnyImage = Float[Array, "n _h _w 3"] | Float[np.ndarray, "n _h _w 3"]
 
 

@@ -1,12 +1,12 @@
-"""Many pairs: a batch advances in one device step, a finished image leaves, and the next takes its slot.
+"""Many jobs on one engine: a batch advances in one device step, a finished picture leaves, the next takes its place.
 
-The host's side, by the plan of `jnst.schedule`; the device's is `jnst.engine`. Each image has its own history, line
-search, stop and best iterate, so that the result is the single run's.
+The host's side: queues, places, results. `jobs` says what is computed together, `targets` begins a task, `capacity`
+says how many fit, `engine` advances them. A single picture is a batch of one (`transfer.stylize`).
 """
 
-from collections import OrderedDict, deque
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -17,48 +17,29 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from jnst import minimize
-from jnst.batching import Size, in_corner
+from jnst import engine, sharding
+from jnst.auto_layers import choose_many
+from jnst.capacity import Capacity
 from jnst.config import Config, check_for_batch
-from jnst.engine import Bucket, Slot, advance, empty, fill, new_slot, peak_bytes
-from jnst.errors import InputError
+from jnst.engine import MAX_TICKS, Program, Records, Run
+from jnst.errors import InputError, OutOfMemory, is_out_of_memory
 from jnst.io.weights import Weights
-from jnst.losses import objective
-from jnst.losses.objective import Spec
-from jnst.measured import choose_many
-from jnst.memory import resident
-from jnst.network.vgg import Params, Region, prepare
+from jnst.jobs import Extras, Job, Schedule, Task, make_schedule
+from jnst.network.vgg import Params
+from jnst.optim.base import NOT_FINITE, RUNNING, STOP_REASONS
+from jnst.records import Callback, Iteration, Progress, Result
 from jnst.resample import resize
-from jnst.schedule import Job, Picture, Plan, Task, plan_of, style_size
-from jnst.transfer import check_inputs, loss_weights, spec_of, start_image
+from jnst.targets import CACHE_BYTES, PREFETCH_TASKS, Begun, TargetStore
 
-WINDOW = 64  # jobs at work at a time, at least, and twice the slots: images wait on the host between two scales
-AHEAD = 16  # tasks whose images are loaded before they are begun
-READERS = 8  # images that are loaded at a time: in part by waiting, where they lie in an object store
-CACHE_BYTES = 2**29  # of images, of content targets, and of style targets each
-MOST = 64  # images in a batch
-CPU_PIXELS = 2**15  # in a batch: with more, a CPU gains nothing
-BYTES_A_PIXEL = 6000  # of one image's run, on the safe side: where that fits, the compiler need not be asked
-SHARE = 0.9  # of the memory that a batch may take; the rest is for targets and images on their way
-
-
-@dataclass(frozen=True)
-class Result:
-    """A job and its picture, or why there is none."""
-
-    job: Job
-    image: np.ndarray | None
-    loss: float = float("nan")
-    iterations: int = 0
-    evaluations: int = 0
-    stop_reason: str = ""
-    error: str = ""
+MIN_JOBS_IN_FLIGHT = 64  # and twice the places: images wait on the host between two scales
+CHUNK_SECONDS = 1.0  # how long the device works between two callbacks
+NO_PAUSE = 2**31 - 1
 
 
 class Step(NamedTuple):
     """What the device is about to do."""
 
-    bucket: Bucket
+    program: Program
     slots: int
     """pictures at a time, on all devices"""
     compiles: bool
@@ -67,52 +48,52 @@ class Step(NamedTuple):
     """of the whole work, by pixels and iterations, that is done: 0 to 1"""
 
 
-class _Begun(NamedTuple):
-    """A task whose targets are computed, and what its slot is made of."""
-
-    task: Task
-    arguments: tuple[Any, ...]
-
-
-class _Ended(NamedTuple):
-    """A task that has left its slot, and what it found."""
-
-    task: Task
-    image: Array
-    evaluations: int
-    stop: int
-    loss: float
-
-
 @dataclass
 class _Batch:
-    """Who is at work in one bucket."""
+    """What is at work in one bucket."""
 
     tasks: list[Task | None] = field(default_factory=list)
-    """of each slot"""
-    begun: deque[_Begun] = field(default_factory=deque)
-    """that wait for a slot"""
-    ended: list[_Ended] = field(default_factory=list)
-    failed: list[tuple[Task, str]] = field(default_factory=list)
+    """of each place"""
+    begun: deque[tuple[Task, Begun]] = field(default_factory=deque)
+    """that wait for a place"""
+    ended: list[tuple[Task, Array, float, int]] = field(default_factory=list)
+    """tasks that left their places, with best image, loss and status"""
+    failed: list[tuple[Task, Exception]] = field(default_factory=list)
+    places: Any = None
+    """(Problem, Run) on the device"""
+    ticks: int = 2
+    """of the next chunk"""
 
 
-class _Cache:
-    """The values last used, up to so many bytes."""
+class WorkMeter:
+    """How much of the whole work is done, by pixels and iterations."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit, self.used = limit, 0
-        self.values: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.total = sum(task.cost(stage) for task in tasks for stage in range(len(task.stages)))
+        self.done = 0
 
-    def get(self, key: Any, make: Callable[[], Any]) -> Any:
-        if key not in self.values:
-            value = make()
-            size = sum(a.nbytes for a in jax.tree.leaves(value))
-            self.values[key] = value, size
-            self.used += size
-            while self.used > self.limit and len(self.values) > 1:
-                self.used -= self.values.popitem(last=False)[1][1]
-        self.values.move_to_end(key)
-        return self.values[key][0]
+    def advance(self, task: Task, iterations: int) -> None:
+        """Counts iterations of the scale at work.
+
+        Args:
+            task: under way.
+            iterations: more done; negative where they are to be done again.
+        """
+        self.done += iterations * task.pixels
+
+    def skip(self, task: Task, stage: int) -> None:
+        """Counts all scales from `stage` on as done, because they will not be begun.
+
+        Args:
+            task: that ended.
+            stage: index of the first such scale.
+        """
+        self.done += sum(task.cost(later) for later in range(stage, len(task.stages)))
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        return self.done / max(1, self.total)
 
 
 def stylize_many(
@@ -120,304 +101,347 @@ def stylize_many(
     params: Params | Weights,
     config: Config | None = None,
     *,
+    extras: Extras = Extras(),  # noqa: B008
     mesh: Mesh | None = None,
     batch_size: int = 0,
     memory: int | None = None,
-    tell: Callable[[Plan], None] = lambda plan: None,
-    watch: Callable[[Step], None] = lambda step: None,
+    callback: Callback | None = None,
+    on_schedule: Callable[[Schedule], None] = lambda schedule: None,
+    on_step: Callable[[Step], None] = lambda step: None,
 ) -> Iterator[Result]:
-    """Paints many pairs, several at a time; each result comes when it is done, in no fixed order.
+    """Paints many pictures, several at a time; yields each result when it is done, in no fixed order.
 
     Args:
         jobs: what to paint.
         params: parameters of VGG-16 or VGG-19, or `Weights`.
-        config: the settings of all jobs that have none of their own.
+        config: the settings of all jobs that have none of their own; `Config()` by default.
+        extras: the caller's own terms and optimizer, for all jobs.
         mesh: devices that share each batch, along its one axis; one device by default.
-        batch_size: images at a time on each device; 0: what the device uses well and `memory` holds.
+        batch_size: pictures at a time on each device; 0: what the device uses well and `memory` holds.
         memory: bytes that a device may use; None: not known.
-        tell: gets the plan, before any work.
-        watch: gets every step, before it is taken; about one a chunk of at most 64 evaluations.
+        callback: gets the `Progress` of each picture about once a second; a true answer stops that picture.
+        on_schedule: gets the schedule, before any work.
+        on_step: gets every step, before it is taken.
+
+    Returns:
+        An iterator over the results.
 
     Raises:
         InputError: settings that a batch cannot have, or a style image larger than the memory. What is wrong with one
             job's images is in its result instead.
     """
+    config = config or Config()
     normalized = isinstance(params, Weights) and bool(params.normalized)
-    for own in {job.config or config or Config() for job in jobs}:
+    for own in {job.config or config for job in jobs}:
         check_for_batch(own, normalized=normalized)
-    params = params.params if isinstance(params, Weights) else params
-    jobs = choose_many(jobs, config or Config(), params)
-    work = _Work(plan_of(jobs, config or Config()), params, mesh, batch_size, memory, watch)
-    work.check_styles()
-    tell(work.plan)
-    return work.run()
+    record = params.record() if isinstance(params, Weights) else None
+    arrays = params.params if isinstance(params, Weights) else params
+    schedule = make_schedule(choose_many(jobs, config, arrays), config, extras)
+    scheduler = Scheduler(
+        schedule, arrays, extras=extras, mesh=mesh, batch_size=batch_size, memory=memory, callback=callback,
+        on_step=on_step, record=record,
+    )  # fmt: skip
+    scheduler.capacity.check_styles(arrays)
+    on_schedule(schedule)
+    return scheduler.run()
 
 
-class _Work:
-    """What the jobs of one call share: parameters, targets, images."""
+class Scheduler:
+    """Runs a schedule.
+
+    Args:
+        schedule: what to do.
+        params: parameters of the network.
+        extras: the caller's own terms, optimizer, and mesh that splits rows.
+        mesh: devices that share a batch.
+        batch_size, memory, callback, on_step: as `stylize_many` takes them.
+        callback_every: calls the callback after every so many iterations at the least; 0: about once a second.
+        cache_bytes: of pictures and targets that are kept for other jobs, each.
+        record: of the weights, for the results.
+        raises: whether what is wrong with a job is raised instead of told in its result.
+    """
 
     def __init__(
-        self, plan: Plan, params: Params, mesh: Mesh | None = None, batch_size: int = 0, memory: int | None = None,
-        watch: Callable[[Step], None] = lambda step: None,
+        self, schedule: Schedule, params: Params, *, extras: Extras = Extras(), mesh: Mesh | None = None,  # noqa: B008
+        batch_size: int = 0, memory: int | None = None, callback: Callback | None = None, callback_every: int = 0,
+        on_step: Callable[[Step], None] = lambda step: None, cache_bytes: int = CACHE_BYTES,
+        record: dict[str, str] | None = None, raises: bool = False,
     ) -> None:  # fmt: skip
-        self.plan, self.devices = plan, 1 if mesh is None else mesh.size
-        self.mesh, self.batch_size, self.memory, self.watch = mesh, batch_size, memory, watch
-        self.work, self.work_done = sum(task.work(k) for task in plan.tasks for k in range(len(task.stages))), 0
-        self.compiled: set[tuple[Bucket, int]] = set()
-        self.everywhere = None if mesh is None else NamedSharding(mesh, PartitionSpec())
+        self.clock = time.perf_counter
+        self.began = self.clock()
+        self.schedule, self.mesh, self.devices = schedule, mesh, 1 if mesh is None else mesh.size
+        self.callback, self.callback_every, self.on_step = callback, callback_every, on_step
+        self.record, self.raises = record, raises
+        self.capacity = Capacity(schedule, self.devices, mesh, batch_size, memory)
+        everywhere = None if mesh is None else NamedSharding(mesh, PartitionSpec())
+        place = everywhere if extras.mesh is None else sharding.replicated(extras.mesh)
         self.spread = None if mesh is None else NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
-        self.params = jax.device_put(params, self.everywhere)
-        self.fast: dict[Any, Params] = {}
-        self.contents, self.styles, self.pictures = _Cache(CACHE_BYTES), _Cache(CACHE_BYTES), _Cache(CACHE_BYTES)
-        self.pool = ThreadPoolExecutor(READERS)
-        self.coming: dict[Any, Future] = {}
-        self.unused = deque(plan.tasks)
-        self.ready: dict[Bucket, deque[Task]] = {}
-        self.slot_counts: dict[Bucket, int] = {}
-        self.working = 0
+        self.store = TargetStore(
+            params, schedule.style_canvases, place=place, cache_bytes=cache_bytes, own_terms=extras.terms is not None
+        )
+        self.meter = WorkMeter(schedule.tasks)
+        self.window = max(MIN_JOBS_IN_FLIGHT, 2 * self.devices * (batch_size or MIN_JOBS_IN_FLIGHT))
+        self.compiled: set[tuple[Program, int]] = set()
+        self.slot_counts: dict[Program, int] = {}
+        self.unused = deque(schedule.tasks)
+        self.ready: dict[Program, deque[Task]] = {}
+        self.in_flight = 0
 
     def run(self) -> Iterator[Result]:
-        """All results, bucket by bucket, the one that most tasks wait for first."""
+        """Yields all results, bucket by bucket, the one that most tasks wait for first."""
         try:
-            while self.top_up():
-                bucket = max(self.ready, key=lambda bucket: len(self.ready[bucket]))
-                yield from self.drain(bucket)
-                if not self.ready[bucket]:
-                    del self.ready[bucket]
+            while self._top_up():
+                program = max(self.ready, key=lambda program: len(self.ready[program]))
+                yield from self._drain(program)
+                if not self.ready[program]:
+                    del self.ready[program]
         finally:
-            self.pool.shutdown(wait=False, cancel_futures=True)
+            self.store.close()
 
-    def check_styles(self) -> None:
-        """Raises InputError for the largest style image where the network does not see it within the memory."""
-        canvas = self.plan.style_canvases
-        last = ((canvas[style_size(task.job, task.stages[-1][0])], spec_of(task.config)) for task in self.plan.tasks)
-        size, spec = max(last, key=lambda found: found[0][0] * found[0][1], default=((0, 0), None))
-        if self.memory is None or BYTES_A_PIXEL * size[0] * size[1] < self.memory // 2:
-            return
-        image, region = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32), jax.eval_shape(lambda: Region.of(1, *size))
-        program = objective.style_target.lower(self.params, image, spec=spec, region=region).compile()
-        found: Any = program.memory_analysis()
-        whole = sum(a.nbytes for a in jax.tree.leaves(self.params))
-        need = whole + found.temp_size_in_bytes + found.output_size_in_bytes
-        if need > SHARE * self.memory:
-            given = f"{size[1]}x{size[0]} pixels needs {need / 1e9:.1f} GB, there are {self.memory / 1e9:.1f}"
-            raise InputError(f"a style of {given}; give a smaller --style-scale or --image-size")
-
-    def top_up(self) -> bool:
+    def _top_up(self) -> bool:
         """Brings new jobs to work, as many as the window holds; whether there is any work."""
-        window = max(WINDOW, 2 * self.devices * (self.batch_size or MOST))
-        while self.unused and self.working < window:
+        while self.unused and self.in_flight < self.window:
             task = self.unused.popleft()
-            self.working += 1
-            self.ready.setdefault(task.bucket, deque()).append(task)
+            self.in_flight += 1
+            self.ready.setdefault(task.program, deque()).append(task)
         return bool(self.ready)
 
-    def slots_of(self, bucket: Bucket, slot: Slot) -> int:
-        """How many images at a time, on all devices: decided once a bucket, because each number is a compile."""
-        if bucket not in self.slot_counts:
-            pixels = bucket.canvas[0] * bucket.canvas[1]
-            most = min(MOST, max(1, CPU_PIXELS // pixels)) if jax.default_backend() == "cpu" else MOST
-            share = -(-self.plan.buckets[bucket] // self.devices)  # of one device
-            waves = -(-share // most)
-            count = self.batch_size or -(-share // waves)  # so that the last wave is as full as the others
-            while not self.fits(bucket, slot, count):
-                if count == 1:
-                    height, width = bucket.canvas
-                    raise InputError(f"{width}x{height} pixels need more than {(self.memory or 0) / 1e9:.1f} GB; "
-                                     "give a smaller --image-size, or paint it alone, which takes less")  # fmt: skip
-                count //= 2
-            self.slot_counts[bucket] = self.devices * count
-        return self.slot_counts[bucket]
-
-    def fits(self, bucket: Bucket, slot: Slot, count: int) -> bool:
-        """Whether so many slots on each device stay within the memory, by the compiled program where it is close."""
-        if self.memory is None or count * BYTES_A_PIXEL * bucket.canvas[0] * bucket.canvas[1] < self.memory // 2:
-            return True
-        peak = peak_bytes(bucket, self.mesh, self.fast_params(bucket), slot, self.devices * count)
-        return peak + (resident() if jax.default_backend() == "cpu" else 0) < SHARE * self.memory
-
-    def drain(self, bucket: Bucket) -> Iterator[Result]:
-        """Runs the tasks of one bucket until none waits; where the device's memory does not last, fewer at a time."""
-        queue = self.ready[bucket]
+    def _drain(self, program: Program) -> Iterator[Result]:
+        """Runs the tasks of one bucket until none waits; where the memory does not last, fewer at a time."""
+        queue = self.ready[program]
         while queue:
             batch = _Batch()
             try:
-                yield from self.fill_and_advance(bucket, queue, batch)
+                yield from self._advance(program, queue, batch)
             except RuntimeError as error:
-                if not _exhausted(error):
+                if not is_out_of_memory(error):
                     raise
-                yield from self.finish(batch)
+                yield from self._finish(batch)
                 at_work = [task for task in batch.tasks if task]
-                self.work_done -= sum(max(0, task.done) * task.pixels for task in at_work)
+                for task in at_work:  # the scale is begun again
+                    self.meter.advance(task, -max(0, task.done))
+                    task.history = [row for row in task.history if row.iteration < task.iterations + (task.stage > 0)]
                 fewer = len(batch.tasks) > self.devices
                 if fewer:
-                    self.slot_counts[bucket] = max(self.devices, len(batch.tasks) // 2)
+                    self.slot_counts[program] = max(self.devices, len(batch.tasks) // 2)
                     queue.extendleft(reversed(at_work))
-                queue.extendleft(reversed([begun.task for begun in batch.begun]))
+                queue.extendleft(reversed([task for task, _ in batch.begun]))
                 for task in () if fewer else at_work or [queue.popleft()]:
-                    yield self.give_up(task, "not enough memory; give a smaller --image-size")
+                    yield self._give_up(task, OutOfMemory("not enough memory; give a smaller image_size"))
 
-    def fill_and_advance(self, bucket: Bucket, queue: deque[Task], batch: _Batch) -> Iterator[Result]:
-        """Advances all slots of a batch until none is taken.
+    def _advance(self, program: Program, queue: deque[Task], batch: _Batch) -> Iterator[Result]:
+        """Advances all places of a batch until none is taken.
 
         While the device works, the host finishes what the step before has ended and begins what may follow this one.
         """
-        slots: Any = None
         while True:
-            slots = self.place(bucket, queue, batch, slots)
+            self._place(program, queue, batch)
             if not any(batch.tasks):
-                yield from self.finish(batch)
+                yield from self._finish(batch)
                 if not queue:  # to which a finer scale may have come
                     return
                 continue
+            params, (problem, run) = self.store.prepared_params(program), batch.places
+            if (program, len(batch.tasks)) not in self.compiled:
+                run = self._compile(program, batch, params)
+            else:
+                self.on_step(Step(program, len(batch.tasks), False, self.meter.share))
             left = [task.scale.iterations - task.done for task in batch.tasks if task]
-            ticks = max(1, min(minimize.CHUNK, *left))
-            self.announce(bucket, len(batch.tasks))
-            slots = advance(bucket, self.mesh, self.fast_params(bucket), slots, jnp.int32(ticks))
-            yield from self.finish(batch)
-            self.begin_ahead(queue, batch, sum(n <= ticks for n in left))  # as many as may end
-            state = slots.state
-            counts = [np.asarray(a) for a in (state.iter_num, state.num_fun_eval, state.stop, slots.best)]
-            for k, task in enumerate(batch.tasks):
-                if task is None:
-                    continue
-                before = max(0, task.done)
-                task.done, evaluations, stop, loss = (count[k].item() for count in counts)
-                self.work_done += (task.done - before) * task.pixels
-                if task.done >= task.scale.iterations or stop != minimize.RUNNING:
-                    batch.ended.append(_Ended(task, slots.best_x[k], evaluations, stop, loss))
-                    batch.tasks[k] = None
+            ticks, pause = self._chunk(batch, left)
+            started = self.clock()
+            run, records = engine.run_chunk(
+                program, self.mesh, params, problem, run, jnp.int32(ticks), jnp.int32(pause)
+            )
+            batch.places = problem, run
+            yield from self._finish(batch)
+            self._begin_ahead(queue, batch, sum(n <= ticks for n in left))  # as many as may end
+            self._collect(batch, run, jax.device_get(records), started)
 
-    def announce(self, bucket: Bucket, slots: int) -> None:
-        """Tells of the step that comes."""
-        new = (bucket, slots) not in self.compiled
-        self.compiled.add((bucket, slots))
-        self.watch(Step(bucket, slots, new, self.work_done / max(1, self.work)))
+    def _compile(self, program: Program, batch: _Batch, params: Params) -> Run:
+        """Compiles the program for so many places, by a chunk of no tick."""
+        count = len(batch.tasks)
+        self.on_step(Step(program, count, True, self.meter.share))
+        self.compiled.add((program, count))
+        before, (problem, run) = self.clock(), batch.places
+        run, _ = engine.run_chunk(program, self.mesh, params, problem, run, jnp.int32(0), jnp.int32(0))
+        jax.block_until_ready(run)
+        for task in batch.tasks:
+            if task:
+                task.compile_seconds += self.clock() - before
+        return run
 
-    def place(self, bucket: Bucket, queue: deque[Task], batch: _Batch, slots: Any) -> Any:
-        """The slots, those that were free taken by what was begun, or waits."""
-        while (batch.begun or queue) and (slots is None or None in batch.tasks):
-            if not batch.begun:
-                self.begin_ahead(queue, batch, 1, needed=True)
+    def _chunk(self, batch: _Batch, left: list[int]) -> tuple[int, int]:
+        """How many ticks the next chunk has, and the iteration at which it pauses."""
+        most = max(1, min(MAX_TICKS, *left))
+        if self.callback is None:
+            return most, NO_PAUSE
+        pause = NO_PAUSE
+        if self.callback_every:  # of a single run: the next multiple, counted over all scales
+            (task,) = (task for task in batch.tasks if task)
+            done = max(0, task.done)
+            pause = done + self.callback_every - (task.iterations + done) % self.callback_every
+        return min(batch.ticks, MAX_TICKS), pause
+
+    def _collect(self, batch: _Batch, run: Run, records: Records, started: float) -> None:
+        """Reads how far each run is; what has ended leaves its place."""
+        state = run.state
+        counts = [np.asarray(a) for a in (state.iterations, state.evaluations, state.status, run.best)]
+        now = self.clock()
+        per_tick = (now - started) / max(1, int(records.rows.max(initial=0)))
+        batch.ticks = max(1, min(2 * batch.ticks, int(CHUNK_SECONDS / max(per_tick, 1e-6))))
+        for k, task in enumerate(batch.tasks):
+            if task is None:
                 continue
-            begun = batch.begun[0]
-            slot = new_slot(bucket, *begun.arguments)
-            if slots is None:
-                try:
-                    count = self.slots_of(bucket, slot)
-                except InputError as error:
-                    batch.failed.append((batch.begun.popleft().task, str(error)))
-                    continue
-                slots = empty(slot, count, self.spread)
-                batch.tasks += [None] * count
-            k = batch.tasks.index(None)
-            slots = fill(slots, jnp.int32(k), slot)
-            begun.task.done = -1  # its start is evaluated first
-            batch.tasks[k] = batch.begun.popleft().task
-        return slots
+            before = max(0, task.done)
+            done, evaluations, status, loss = (count[k].item() for count in counts)
+            new = self._history(task, records, k, started, now)
+            task.done = done
+            self.meter.advance(task, max(0, done) - before)
+            stopped = self._report(task, run, k, loss, new)
+            if done >= task.scale.iterations or status != RUNNING or stopped:
+                task.evaluations += evaluations
+                status = -1 if stopped and status == RUNNING else status
+                batch.ended.append((task, run.best_x[k], loss, status))
+                batch.tasks[k] = None
+                problem, run = batch.places
+                batch.places = problem._replace(limit=problem.limit.at[k].set(-1)), run
 
-    def begin_ahead(self, queue: deque[Task], batch: _Batch, count: int, *, needed: bool = False) -> None:
+    def _report(self, task: Task, run: Run, k: int, loss: float, new: list[Iteration]) -> bool:
+        """Calls the callback; whether it stops the picture."""
+        if self.callback is None:
+            return False
+        scale = task.scale
+        done, total = task.iterations + max(0, task.done), sum(stage.iterations for stage, _ in task.stages)
+        progress = Progress(
+            done, total, self._seconds(task), loss, new,
+            lambda: np.array(run.best_x[k : k + 1, : scale.height, : scale.width]), task.job.name,
+        )  # fmt: skip
+        return bool(self.callback(progress))
+
+    def _seconds(self, task: Task) -> float:
+        return self.clock() - (self.began if task.began is None else task.began)
+
+    def _history(self, task: Task, records: Records, k: int, started: float, now: float) -> list[Iteration]:
+        """The rows of a chunk; of a later scale's start image none is made."""
+        began = self.began if task.began is None else task.began
+        counts = [task.evaluations + int(n) for n in records.evaluations[k, : records.rows[k]]]
+        previous = task.history[-1].evaluations if task.history else 0
+        rows, size = [], (task.scale.width, task.scale.height)
+        for row, count in enumerate(counts):
+            number = task.done + 1 + row
+            if task.stage and number == 0:
+                continue
+            share = (count - previous) / max(1, counts[-1] - previous)
+            seconds = started - began + share * (now - started)
+            losses = jax.tree.map(lambda leaf, row=row: float(leaf[k, row]), records.losses)
+            layers = _style_layers(task.program, losses.terms)
+            content, style = (losses.groups.get(name, 0.0) for name in ("content", "style"))
+            iteration = task.iterations + number
+            rows.append(Iteration(iteration, size, count, seconds, losses.total, content, style, layers))
+        task.history += rows
+        return rows
+
+    def _place(self, program: Program, queue: deque[Task], batch: _Batch) -> None:
+        """Gives free places to what was begun, or begins what waits."""
+        while (batch.begun or queue) and (batch.places is None or None in batch.tasks):
+            if not batch.begun:
+                self._begin_ahead(queue, batch, 1, needed=True)
+                continue
+            task, begun = batch.begun[0]
+            if batch.places is None:
+                try:
+                    count = self._slots(program, begun)
+                except InputError as error:
+                    batch.failed.append((batch.begun.popleft()[0], error))
+                    continue
+                batch.tasks += [None] * count
+                if count > 1:
+                    problem, run = engine.empty(begun, count, self.spread)
+                    batch.places = problem._replace(limit=problem.limit - 1), run
+            k = batch.tasks.index(None)
+            if len(batch.tasks) == 1:  # nothing is copied
+                batch.places = begun
+            else:
+                batch.places = engine.fill(batch.places, jnp.int32(k), begun)
+            task.done = -1  # its start is evaluated first
+            batch.tasks[k] = batch.begun.popleft()[0]
+            batch.ticks = 2
+
+    def _slots(self, program: Program, begun: Begun) -> int:
+        """How many places a bucket has: decided once, because each number is a compile."""
+        if program not in self.slot_counts:
+            self.slot_counts[program] = self.capacity.slots(program, self.store.prepared_params(program), begun)
+        return self.slot_counts[program]
+
+    def _begin_ahead(self, queue: deque[Task], batch: _Batch, count: int, *, needed: bool = False) -> None:
         """Begins so many tasks; where memory is short, none but those that are `needed`."""
         while queue and len(batch.begun) < count:
             task = queue.popleft()
-            self.prefetch(queue)
+            self.store.prefetch(islice(queue, PREFETCH_TASKS))
+            task.began = self.clock() if task.began is None else task.began
+            before = self.clock()
             try:
-                batch.begun.append(_Begun(task, self.begin(task)))
+                batch.begun.append((task, self.store.begin(task)))
+                task.compile_seconds += self.clock() - before
             except (InputError, OSError) as error:
-                batch.failed.append((task, str(error)))
+                batch.failed.append((task, error))
                 return
             except RuntimeError as error:
                 queue.appendleft(task)
-                if needed or not _exhausted(error):
+                if needed or not is_out_of_memory(error):
                     raise
                 return
 
-    def finish(self, batch: _Batch) -> Iterator[Result]:
-        """The results of what has ended or failed; where a finer scale follows, that waits from now on."""
+    def _finish(self, batch: _Batch) -> Iterator[Result]:
+        """Yields what has ended or failed; where a finer scale follows, that waits from now on."""
         while batch.failed:
-            yield self.give_up(*batch.failed.pop())
+            yield self._give_up(*batch.failed.pop())
         while batch.ended:
-            result = self.end(batch.ended.pop())
+            result = self._end(*batch.ended.pop())
             if result is not None:
-                self.working -= 1
+                self.in_flight -= 1
                 yield result
-        self.top_up()
+        self._top_up()
 
-    def give_up(self, task: Task, reason: str) -> Result:
+    def _give_up(self, task: Task, error: Exception) -> Result:
         """A result without a picture."""
-        self.working -= 1
-        self.work_done += sum(task.work(stage) for stage in range(task.stage, len(task.stages)))
-        return Result(task.job, None, error=reason)
+        if self.raises:
+            raise error
+        self.in_flight -= 1
+        self.meter.skip(task, task.stage)
+        return Result(None, name=task.job.name, config=task.config, error=str(error))
 
-    def fast_params(self, bucket: Bucket) -> Params:
-        key = (bucket.spec.layers, bucket.spec.precision, bucket.spec.checkpoint)
-        if key not in self.fast:
-            plain = bucket.spec.checkpoint
-            self.fast[key] = self.params if plain else prepare(self.params, *key[:2])
-        return self.fast[key]
-
-    def begin(self, task: Task) -> tuple[Any, ...]:
-        """What a slot for the task's scale is made of: the arguments of `new_slot`, on their way to the device."""
-        scale, bucket = task.scale, task.bucket
-        job, config, size = task.job, task.config, (scale.height, scale.width)
-        content, style = self.picture(job.content), self.picture(job.style)
-        if task.stage == 0:
-            check_inputs(content, style, config, self.params)
-            task.start = np.asarray(start_image(content, style, config, None), np.float32)
-        assert task.start is not None
-        region = Region.of(1, *size) if bucket.masked else None
-        maps = self.contents.get(
-            (job.content.key, size, bucket.canvas, bucket.spec),
-            lambda: objective.content_target(
-                self.params, self.canvas(resize(content, *size), bucket.canvas), spec=bucket.spec, region=region
-            ),
-        )
-        small = style_size(job, scale)
-        grams = self.styles.get(
-            (job.style.key, small, bucket.spec), lambda: self.style_target(resize(style, *small), small, bucket.spec)
-        )
-        target = tuple(objective.Statistics({} if k else maps, gram) for k, gram in enumerate(grams))
-        weights = loss_weights(config, target, region)
-        start = self.canvas(resize(task.start, *size), bucket.canvas)
-        return start, target, weights, jnp.asarray(size, jnp.int32), jnp.int32(scale.iterations)
-
-    def style_target(self, style: np.ndarray, size: Size, spec: Spec) -> Any:
-        canvas = self.plan.style_canvases[size]
-        return objective.style_target(self.params, self.canvas(style, canvas), spec=spec, region=Region.of(1, *size))
-
-    def canvas(self, image: np.ndarray, canvas: Size) -> Array:
-        """The image in the corner of its canvas."""
-        return jax.device_put(in_corner(image, canvas), self.everywhere)
-
-    def picture(self, picture: Picture) -> np.ndarray:
-        future = self.coming.pop(picture.key, None)
-        return self.pictures.get(picture.key, future.result if future else picture.load)
-
-    def prefetch(self, queue: deque[Task]) -> None:
-        """Loads what the next tasks need, by other threads."""
-        for task in islice(queue, AHEAD):
-            for picture in (task.job.content, task.job.style):
-                if picture.key not in self.pictures.values and picture.key not in self.coming:
-                    self.coming[picture.key] = self.pool.submit(picture.load)
-
-    def end(self, ended: _Ended) -> Result | None:
+    def _end(self, task: Task, best: Array, loss: float, status: int) -> Result | None:
         """The result, or None where a finer scale follows."""
-        task, scale, stop = ended.task, ended.task.scale, ended.stop
-        image = np.asarray(ended.image)[:, : scale.height, : scale.width]
-        self.work_done += task.work(task.stage) - task.done * task.pixels  # where it stopped early
-        task.iterations += task.done
-        task.evaluations += ended.evaluations
-        if task.stage + 1 < len(task.stages) and stop != minimize.NOT_FINITE:
-            task.stage, task.start = task.stage + 1, image
-            self.ready.setdefault(task.bucket, deque()).append(task)
+        scale, stopped = task.scale, status == -1
+        image = np.asarray(best)[None, : scale.height, : scale.width]
+        self.meter.done += task.cost(task.stage) - max(0, task.done) * task.pixels  # where it stopped early
+        task.iterations += max(0, task.done)
+        if task.stage + 1 < len(task.stages) and status != NOT_FINITE and not stopped:
+            task.stage, task.start, task.done = task.stage + 1, image, -1
+            self.ready.setdefault(task.program, deque()).append(task)
             return None
-        self.work_done += sum(task.work(stage) for stage in range(task.stage + 1, len(task.stages)))  # never begun
-        image = resize(image, *task.job.content.size)
-        counts = task.iterations, task.evaluations, minimize.STOP_REASONS[stop]
-        error = "the loss left the finite numbers; lower the weights" if stop == minimize.NOT_FINITE else ""
-        return Result(task.job, image, ended.loss, *counts, error)
+        self.meter.skip(task, task.stage + 1)
+        not_finite = status == NOT_FINITE and not self.raises
+        return Result(
+            image=resize(image, *task.job.content.size),
+            loss=loss,
+            iterations=task.iterations,
+            evaluations=task.evaluations,
+            seconds=self._seconds(task),
+            compile_seconds=task.compile_seconds,
+            stop_reason="stopped" if stopped else STOP_REASONS[status],
+            history=tuple(task.history),
+            weights=self.record,
+            name=task.job.name,
+            config=task.config,
+            error="the loss left the finite numbers; lower the weights" if not_finite else "",
+        )
 
 
-def _exhausted(error: RuntimeError) -> bool:
-    """Whether the device's memory did not last, as XLA says it on every backend."""
-    return "RESOURCE_EXHAUSTED" in str(error)
+def _style_layers(program: Program, terms: dict[str, Any]) -> dict[str, float]:
+    """Losses of the style's terms: by layer where there is one style and its terms have one layer each."""
+    style = [term for term in program.objective.terms if term.group == "style"]
+    layers = [term.layers[0] if len(term.layers) == 1 else term.name for term in style]
+    names = layers if len(set(layers)) == len(layers) else [term.name for term in style]
+    return {name: terms[term.name] for name, term in zip(names, style, strict=True)}

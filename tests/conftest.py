@@ -1,4 +1,4 @@
-"""Eight fake CPU devices, strict shapes, and what several test files share."""
+"""Eight fake CPU devices, strict shapes, which tests are fast, and what several test files share."""
 
 import os
 
@@ -11,18 +11,37 @@ os.environ["JNST_WEIGHTS_URL"] = "http://127.0.0.1:9/vgg19.h5"  # nothing listen
 from jaxtyping import install_import_hook
 
 # every package with arrays; `config` checks its own values, in words
-PACKAGES = ("network", "losses", "io", "auto_layers", "batching", "capacity", "engine", "measured", "minimize",
-            "resample", "schedule", "scheduler", "sharding", "transfer")  # fmt: skip
+PACKAGES = ("network", "losses", "io", "auto_layers", "batching", "capacity", "engine", "jobs", "problem", "records",
+            "scheduler", "sharding", "strategies", "targets", "transfer")  # fmt: skip
 install_import_hook([f"jnst.{package}" for package in PACKAGES], "beartype.beartype")
 
+import hypothesis
 import jax
 import pytest
-from helpers import KERAS_VGG19
+from helpers import FAST_FILES, KERAS_VGG19, TESTS
 
 from jnst.io import weights
 from jnst.io.weights import Weights
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# few cases, no deadline: what is slow is the first one, which compiles or opens files
+hypothesis.settings.register_profile(
+    "jnst",
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],  # tmp_path, whose files each case rewrites
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate, hypothesis.Phase.shrink),
+    database=None,
+    derandomize=True,
+)
+hypothesis.settings.load_profile("jnst")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(TESTS).as_posix() in FAST_FILES and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.fast)
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,22 @@ import numpy as np
 from jnst.io.formats import Table
 from jnst.network.architecture import kernel_shapes
 
-ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 EXAMPLES = ROOT / "examples"
 SHARED = ROOT.parent / "shared"
 KERAS_VGG19 = SHARED / "weights" / "vgg19_oxford_keras_layout.h5"
 IMAGES = SHARED / "images"
 FAST_BATCH = ["--content-layers", "conv2_1", "--style-layers", "conv1_1", "--backbone", "vgg16", "--iterations", "2",
               "--scales", "1", "--style-sizes", "1", "--no-compilation-cache", "--batch-size", "2"]  # fmt: skip
+
+# whole files of the marker `fast`, but for what they mark as slow themselves; `pytest -m fast` stays under 20 s
+FAST_FILES = (
+    "cli/test_progress.py", "io/test_formats.py", "io/test_image.py", "io/test_manifest.py", "io/test_paths.py",
+    "io/test_trace.py", "io/test_unpickle.py", "losses/test_pyramid.py", "losses/test_statistics.py",
+    "network/test_architecture.py", "properties/test_canvas_laws.py", "properties/test_format_laws.py",
+    "properties/test_image_laws.py", "test_api.py", "test_batching.py", "test_config.py", "test_presets.py",
+)  # fmt: skip
 
 
 def picture(height: int, width: int, *, seed: int = 0) -> jax.Array:

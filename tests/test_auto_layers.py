@@ -7,11 +7,12 @@ from PIL import Image, ImageDraw
 
 from jnst import Config, InputError
 from jnst import auto_layers as layers
-from jnst.batching import in_corner
+from jnst.auto_layers import choose_many
+from jnst.batching import pad_to
 from jnst.io.weights import Weights
-from jnst.measured import choose_many
-from jnst.network.vgg import Region
-from jnst.schedule import Job, Picture
+from jnst.jobs import Job, Picture
+from jnst.network.architecture import DEFAULT_STYLE_LAYERS
+from jnst.network.region import Region
 
 SIDE = 192
 
@@ -47,10 +48,10 @@ AUTO = Config(content_layers=("auto",), style_layers=("auto",), scales=("1",))
 def test_large_flat_shapes_need_no_low_layers(vgg16: Weights, kind, low):
     config, choice = layers.choose(AUTO, vgg16.params, IMAGES["strokes"], IMAGES[kind])
     assert ("conv1_1" in config.style_layers) == low
-    assert config.style_layers == (layers.STYLE_LAYERS if low else ("conv3_1", "conv4_1", "conv5_1"))
+    assert config.style_layers == (DEFAULT_STYLE_LAYERS if low else ("conv3_1", "conv4_1", "conv5_1"))
     assert choice is not None
     assert choice.evenness is not None
-    assert (choice.evenness["conv1_1"] >= layers.FLAT) == low
+    assert (choice.evenness["conv1_1"] >= layers.MAX_FLAT_EVENNESS) == low
     assert f"(evenness {choice.evenness['conv1_1']:.2f}, " in choice.lines()[0]
 
 
@@ -62,7 +63,7 @@ def test_detail_goes_one_block_up(vgg16: Weights, kind, layer):
     assert config.content_layers == (layer,)
     assert choice is not None
     assert choice.detail is not None
-    assert (choice.detail > layers.DETAILED) == (layer == "conv5_2")
+    assert (choice.detail > layers.MIN_DETAIL) == (layer == "conv5_2")
     assert f"content layer {layer} (detail {choice.detail:.2f}" in choice.lines()[1]
 
 
@@ -78,8 +79,8 @@ def test_many_are_measured_as_single_ones_are(vgg16: Weights):
     """Of several sizes, in shared canvases; an image that cannot be loaded gets the default layers."""
     images = {(kind, h, w): IMAGES[kind][:, :h, :w] for kind in IMAGES for h, w in ((150, 171), (161, 161))}
     for image in images.values():
-        region = Region.of(1, *image.shape[1:3])
-        padded = in_corner(image, (176, 180))
+        region = Region.full(1, *image.shape[1:3])
+        padded = pad_to(image, (176, 180))
         even, expected = layers.evenness(vgg16.params, padded, region=region), layers.evenness(vgg16.params, image)
         assert even == pytest.approx(expected, rel=1e-4, abs=1e-6)
         assert layers.detail(vgg16.params, padded, region) == pytest.approx(
@@ -89,10 +90,10 @@ def test_many_are_measured_as_single_ones_are(vgg16: Weights):
     def fail():
         raise InputError("no such file")
 
-    pictures = {name: Picture.of(image) for name, image in images.items()}
+    pictures = {name: Picture.from_array(image) for name, image in images.items()}
     jobs = [Job(content, pictures["strokes", 161, 161], AUTO, name) for name, content in pictures.items()]
-    noise = Picture.of(IMAGES["noise"])
-    jobs += [Job(Picture("broken", (40, 40), fail), Picture.of(IMAGES["flat shapes"])), Job(noise, noise)]
+    noise = Picture.from_array(IMAGES["noise"])
+    jobs += [Job(Picture("broken", (40, 40), fail), Picture.from_array(IMAGES["flat shapes"])), Job(noise, noise)]
     found = choose_many(jobs, Config(content_layers=("auto",)), vgg16.params)
     for job, (name, image) in zip(found, images.items(), strict=False):
         assert job.name == name

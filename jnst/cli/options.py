@@ -1,4 +1,7 @@
-"""What the command line takes: groups of options, whose names and texts are those of `--help`."""
+"""What the command line takes: groups of options, whose names and comments are those of `--help`, and their parser.
+
+The settings of the transfer itself come from `Config` (`jnst.cli.settings`). Needs no JAX.
+"""
 
 import contextlib
 import io
@@ -6,51 +9,61 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
-from jnst.config import BalanceOptions, Config, LayerOptions, SolverOptions
+from jnst.cli.settings import GROUPS, flag, group_class, settings_to_flags
+from jnst.config import Config
 from jnst.errors import InputError
-from jnst.io.paths import AnyPath, is_folder, local_path, path_of
-from jnst.network.architecture import MIN_SIDE, Backbone
-from jnst.presets import settings_of
+from jnst.io.paths import AnyPath, local_path, path_of
+from jnst.network.architecture import Backbone
+from jnst.presets import COMMON, PRESETS, preset_settings
 
 T = TypeVar("T")
-OneWay = tyro.conf.FlagCreatePairsOff
+NoNegation = tyro.conf.FlagCreatePairsOff
 """of flags that nothing but the user sets: no --no-... is needed"""
-NOT_GIVEN = Path("-")
+MISSING_PATH = Path("-")
+"""stands for CONTENT or STYLE where it is not given"""
 
 
-def _read_as(path: Callable[[str], Any]) -> Any:
+def _read_as(parse_path: Callable[[str], Any]) -> Any:
     """How a path is made of what is given."""
     return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="PATH",
-        instance_from_str=lambda given: path(given[0]),
-        is_instance=lambda found: isinstance(found, AnyPath | None),
-        str_from_instance=lambda found: [str(found)],
+        instance_from_str=lambda words: parse_path(words[0]),
+        is_instance=lambda value: isinstance(value, AnyPath | None),
+        str_from_instance=lambda path: [str(path)],
     )
 
 
-LOCAL, ANYWHERE = _read_as(local_path), _read_as(path_of)
+_local_path_arg, _path_arg = _read_as(local_path), _read_as(path_of)
 
 
-def _path(default: str, **more: Any) -> Any:
-    """How the help shows a path that may be left out."""
-    return tyro.conf.arg(metavar="PATH", help_behavior_hint=f"(default: {default})", **more)
+def _hint(metavar: str, default: str, **more: Any) -> Any:
+    """How the help shows an option that may be left out."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})", **more)
 
 
-def _given_unless_jobs(name: str) -> Any:
+def _unless_jobs(name: str) -> Any:
     return tyro.conf.arg(metavar=name, help_behavior_hint="(required without --jobs)")
+
+
+if TYPE_CHECKING:
+    BalanceOptions = LayerOptions = SolverOptions = Any
+else:
+    BalanceOptions, LayerOptions, SolverOptions = map(group_class, GROUPS)
 
 
 @dataclass(frozen=True)
 class FileOptions:
     """What is read and written."""
 
-    output: Annotated[AnyPath | None, ANYWHERE, _path("CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = None
-    """the picture to write, .png .jpg .webp or .tif"""
+    output: Annotated[AnyPath | None, _path_arg, _hint("PATH", "CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = (
+        None
+    )
+    """the picture to write, .png .jpg .webp or .tif; of many pictures, their folder"""
     image_size: int = 512
     """longer side of the result in pixels, at least 32; never enlarges; 0 keeps the content's size"""
     style_scale: float = 1.0
@@ -63,7 +76,7 @@ class FileOptions:
 class PresetOptions:
     """Settings with names, from the papers; what is given beside one overrides that part of it."""
 
-    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = None
+    preset: Annotated[str | None, _hint("NAME", "none")] = None
     """layers, losses, weights and start of a paper or of one of its figures; see --list-presets"""
     list_presets: bool = False
     """print all presets and when to use which"""
@@ -75,24 +88,22 @@ class WeightOptions:
 
     backbone: Backbone = "auto"
     """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
-    weights: Annotated[Path | None, LOCAL, _path("searched for")] = None
+    weights: Annotated[Path | None, _local_path_arg, _hint("PATH", "searched for")] = None
     """a weight file: .h5 .mat .safetensors .pth .npz .npy"""
     offline: bool = False
     """never touch the network"""
-    normalize_with: Annotated[AnyPath | None, ANYWHERE, _path("the two images")] = None
+    normalize_with: Annotated[AnyPath | None, _path_arg, _hint("PATH", "the two images")] = None
     """folder of images whose mean activations --normalize-filters brings to 1"""
 
 
 @dataclass(frozen=True)
 class MachineOptions:
-    """What is used of this machine, and kept on it."""
+    """Memory, devices and the cache of compiled programs."""
 
-    max_memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE", help_behavior_hint="(default: what is free)")] = (
-        None
-    )
+    max_memory: Annotated[str | None, _hint("SIZE", "what is free")] = None
     """take no more than so much, such as 6GB: a slower way is chosen where a faster one does not fit"""
     plan: bool = False
-    """tell what the run would take, memory and minutes, and how it would compute; paint nothing"""
+    """print what the run would take, memory and minutes, and how it would compute; paint nothing"""
     devices: int = 1
     """split the picture by its rows over so many devices of this machine"""
     no_compilation_cache: bool = False
@@ -101,27 +112,29 @@ class MachineOptions:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What is told meanwhile."""
+    """What is shown and written meanwhile."""
 
     save_every: int = 0
     """also write the best picture so far after every so many iterations, 0: never"""
-    trace: Annotated[Path | None, LOCAL, _path("none")] = None
+    trace: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
     """write settings, every iteration's losses and the end as JSON lines"""
     quiet: bool = False
     """print nothing but errors"""
+    version: bool = False
+    """print the version"""
 
 
 @dataclass(frozen=True)
 class BatchOptions:
     """Of many pictures: folders instead of images, or a list of jobs."""
 
-    jobs: Annotated[AnyPath | None, ANYWHERE, _path("none")] = None
+    jobs: Annotated[AnyPath | None, _path_arg, _hint("PATH", "none")] = None
     """CSV or JSON lines with content, style, output and any option a row, instead of CONTENT and STYLE"""
     batch_size: int = 0
     """pictures at a time on each device, 0: as many as it uses well and holds"""
-    contact_sheet: Annotated[AnyPath | None, ANYWHERE, _path("none")] = None
+    contact_sheet: Annotated[AnyPath | None, _path_arg, _hint("PATH", "none")] = None
     """also write one picture of all results, content down the side and style along the top"""
-    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT", help_behavior_hint="(default: none)")] = None
+    coordinator: Annotated[str | None, _hint("HOST:PORT", "none")] = None
     """of several machines (jax.distributed), each of which does its share; auto where the cluster tells it"""
     processes: int = 1
     """how many there are, with --coordinator HOST:PORT"""
@@ -133,122 +146,130 @@ class BatchOptions:
 class Options:
     """Repaint a photograph in the manner of a painting."""
 
-    content: tyro.conf.Positional[Annotated[AnyPath, ANYWHERE, _given_unless_jobs("CONTENT")]] = NOT_GIVEN
+    content: tyro.conf.Positional[Annotated[AnyPath, _path_arg, _unless_jobs("CONTENT")]] = MISSING_PATH
     """the photograph, or a folder of them"""
-    style: tyro.conf.Positional[Annotated[AnyPath, ANYWHERE, _given_unless_jobs("STYLE")]] = NOT_GIVEN
+    style: tyro.conf.Positional[Annotated[AnyPath, _path_arg, _unless_jobs("STYLE")]] = MISSING_PATH
     """the painting, or a folder of them"""
-    file: OneWay[FileOptions] = field(default_factory=FileOptions)
-    named: OneWay[PresetOptions] = field(default_factory=PresetOptions)
+    file: NoNegation[FileOptions] = field(default_factory=FileOptions)
+    preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)
-    solver: OneWay[SolverOptions] = field(default_factory=SolverOptions)
-    weight: OneWay[WeightOptions] = field(default_factory=WeightOptions)
-    machine: OneWay[MachineOptions] = field(default_factory=MachineOptions)
+    solver: NoNegation[SolverOptions] = field(default_factory=SolverOptions)
+    weight: NoNegation[WeightOptions] = field(default_factory=WeightOptions)
+    machine: NoNegation[MachineOptions] = field(default_factory=MachineOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
-    report: OneWay[ReportOptions] = field(default_factory=ReportOptions)
+    report: NoNegation[ReportOptions] = field(default_factory=ReportOptions)
 
 
 @dataclass(frozen=True)
 class RowOptions:
-    """What a row of a jobs file may set."""
+    """What a row of a jobs file may set. Unlike the command line, a row may take back what that has switched on."""
 
     image_size: int
     style_scale: float
-    named: OneWay[PresetOptions] = field(default_factory=PresetOptions)
+    preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)
-    solver: OneWay[SolverOptions] = field(default_factory=SolverOptions)
+    solver: SolverOptions = field(default_factory=SolverOptions)
 
 
-def parse(arguments: Sequence[str] | None = None) -> Options:
-    """Options from the command line; `--help` prints and exits.
+Parsed = TypeVar("Parsed", Options, RowOptions)
+FLAGS = {option.name
+         for group in (Config, FileOptions, PresetOptions, WeightOptions, MachineOptions, BatchOptions, ReportOptions)
+         for option in fields(group)}  # fmt: skip
+"""names of all fields that are options"""
+
+
+def parse(arguments: Sequence[str] | None) -> Options:
+    """Returns the options of a command line; `--help` prints and exits.
+
+    Args:
+        arguments: without the program's name; None: those of this process.
 
     Raises:
         InputError: what the parser says, in one line; an unknown preset.
     """
-    return with_preset(
-        parse_into(Options, arguments), Options(), lambda default: parse_into(Options, arguments, default)
-    )
+    return parse_over(Options, arguments, Options())
 
 
-Rows = TypeVar("Rows", Options, RowOptions)
-
-
-def with_preset(given: Rows, default: Rows, again: Callable[[Rows], Rows]) -> Rows:
-    """What was given, parsed `again` over the default with the preset's settings in it.
+def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Parsed) -> Parsed:
+    """Returns options; those that are not given come from the preset where one is given, else from `default`.
 
     Strength and the weights of content and style exclude each other: of the two, what is given stands.
 
+    Args:
+        kind: `Options` or `RowOptions`.
+        arguments: of the command line or of a row.
+        default: what is not given.
+
     Raises:
-        InputError: no such preset.
+        InputError: what the parser says, in one line; an unknown preset.
     """
-    name = given.named.preset
-    if name is None:
+    given = _parse_into(kind, arguments, default)
+    if given.preset.preset is None:
         return given
-    settings = settings_of(name)
+    settings = preset_settings(given.preset.preset)
     if given.balance.strength is not None:
         settings |= {"content_weight": None, "style_weight": None}
     elif (given.balance.content_weight, given.balance.style_weight) != (None, None):
         settings |= {"strength": None}
     groups = {}
-    for group in ("balance", "layer", "solver"):
-        before = getattr(default, group)
-        own = {f.name: settings[f.name] for f in fields(before) if f.name in settings}
-        groups[group] = replace(before, **own)
-    return again(replace(default, **groups))
+    for group, (_, names) in GROUPS.items():
+        groups[group] = replace(getattr(default, group), **{n: settings[n] for n in names if n in settings})
+    return _parse_into(kind, arguments, replace(default, **groups))
 
 
-def parse_into(kind: type[T], arguments: Sequence[str] | None, default: T | None = None) -> T:
-    """Options of that dataclass; those that are not given come from `default`.
-
-    Raises:
-        InputError: what the parser says, in one line.
-    """
-    more: dict[str, Any] = {} if default is None else {"default": default}
-    said = io.StringIO()
+def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T) -> T:
+    messages = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                kind,
-                prog="python -m jnst.run",
-                args=arguments,
-                **more,
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
+        with contextlib.redirect_stderr(messages):
+            return tyro.cli(kind, prog="jnst", args=arguments, default=default, config=(tyro.conf.OmitArgPrefixes,))
     except SystemExit as stop:
         if stop.code == 0:
             raise
-        raise InputError(_unbox(said.getvalue())) from None
+        raise InputError(_unboxed(messages.getvalue())) from None
 
 
-def _unbox(text: str) -> str:
-    """The parser's framed message as one line."""
-    lines = [line.strip("│ ").strip() for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+def _unboxed(text: str) -> str:
+    """The parser's framed message as one line; where standard output is no UTF-8, the frame is blanks and dashes."""
     message: list[str] = []
-    for line in lines:
-        if re.fullmatch("─+", line):
+    for line in text.splitlines()[1:]:  # the first one is the title
+        line = line.strip("│ ")
+        if message and re.fullmatch("─+|-+|╰.*", line):
             break
-        message.append(line)
+        message += [line] if re.search(r"\w", line) else []
     return " ".join(message).rstrip(".") + "; see --help"
 
 
-def check_sizes(image_size: int, style_scale: float) -> None:
-    """Raises InputError where --image-size or --style-scale is out of range."""
-    if image_size != 0 and image_size < MIN_SIDE:
-        raise InputError(f"--image-size must be at least {MIN_SIDE}, or 0 for the content's size, got {image_size}")
-    if not 0 < style_scale <= 100:
-        raise InputError(f"--style-scale must be above 0 and at most 100, got {style_scale}")
+def make_config(options: Options | RowOptions) -> Config:
+    """Returns the transfer's settings out of the command line's, or a row's.
+
+    Args:
+        options: parsed.
+
+    Raises:
+        InputError: values that `Config` refuses.
+    """
+    return Config(**{name: value for group in GROUPS for name, value in vars(getattr(options, group)).items()})
 
 
-def check_normalize(options: Options) -> None:
-    """Raises InputError where --normalize-with stands alone or names no folder."""
-    folder = options.weight.normalize_with
-    if folder is not None and not options.layer.normalize_filters:
-        raise InputError("--normalize-with needs --normalize-filters; give both")
-    if folder is not None and not is_folder(folder):
-        raise InputError(f"{folder} is no folder; --normalize-with needs one with images")
+def list_presets() -> str:
+    """Returns all presets for people: name, when to use it, what it sets."""
+    lines = []
+    for name, preset in PRESETS.items():
+        own = {key: value for key, value in preset.settings.items() if key not in COMMON}
+        lines += [f"{name}: {preset.advice}", "    " + " ".join(settings_to_flags(own)).replace("=", " ")]
+    common = " ".join(settings_to_flags(COMMON)).replace("=", " ")
+    return "\n".join([*lines, f"all of them: {common}; an option given beside a preset overrides it"])
 
 
-def config_of(options: Options | RowOptions) -> Config:
-    """The transfer's settings out of the command line's, or a row's."""
-    return Config(**vars(options.balance), **vars(options.layer), **vars(options.solver))
+def render(error: InputError) -> str:
+    """Returns an error's message as the command line's user knows things: fields as flags.
+
+    Args:
+        error: with names of fields in backticks, or at the beginning of its message.
+    """
+    first = error.template.split(" ", 1)[0]
+    if first in FLAGS:
+        error = InputError(error.template, first)
+    return error.render(lambda name: flag(name) if name in FLAGS else name)

@@ -9,7 +9,7 @@ import io
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -159,29 +159,6 @@ def _save_object(picture: Image.Image, path: AnyPath, exif: Image.Exif) -> None:
     whole = io.BytesIO()
     picture.save(whole, exif=exif, **_SAVE_OPTIONS[path.suffix.lower()])
     write_object(path, whole.getvalue())
-
-
-def sheet(cells: Sequence[Sequence[AnyPath | None]], side: int) -> NumpyImage:
-    """Pictures in rows and columns on white, each with its longer side at most `side` pixels.
-
-    None leaves a gap, and so does a file that is no picture.
-    """
-    gap = 6
-    size = (gap + len(cells[0]) * (side + gap), gap + len(cells) * (side + gap))
-    canvas = Image.new("RGB", size, "white")
-    for row, paths in enumerate(cells):
-        for column, path in enumerate(paths):
-            if path is None:
-                continue
-            try:
-                with _opened(path) as file:
-                    small = _to_srgb(ImageOps.exif_transpose(file))
-            except (OSError, SyntaxError, ValueError):  # InputError is a ValueError
-                continue
-            small.thumbnail((side, side), Image.Resampling.LANCZOS)
-            x, y = (gap + n * (side + gap) for n in (column, row))
-            canvas.paste(small, (x + (side - small.width) // 2, y + (side - small.height) // 2))
-    return np.asarray(canvas, np.float32)[None] / 255
 
 
 def check_writable(path: AnyPath) -> None:

@@ -6,13 +6,26 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from jnst.cli.jobfile import Entry
 from jnst.io.paths import AnyPath, is_object, names_in, read_object, write_object
 
 READERS = 16  # objects that are read at a time
 FOLDER = "manifest"  # of a store's records
+
+
+@runtime_checkable
+class Row(Protocol):
+    """A picture to paint, as the manifest knows it."""
+
+    @property
+    def output(self) -> AnyPath:
+        """Where the picture goes."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """Returns what tells it from another one, as JSON has it."""
+        ...
 
 
 class Manifest:
@@ -33,21 +46,21 @@ class Manifest:
             except (json.JSONDecodeError, KeyError, TypeError):  # what a killed process left unfinished
                 continue
 
-    def has(self, entry: Entry) -> bool:
+    def has(self, entry: Row) -> bool:
         """Whether this very job is done, by the same network, and its picture there."""
         return self.done.get(entry.output.name) == self._job(entry) and entry.output.name in self.present
 
-    def add(self, entry: Entry, facts: Mapping[str, Any]) -> None:
+    def add(self, entry: Row, facts: Mapping[str, Any]) -> None:
         """Keeps that the picture is there, before the next is begun."""
         self._write(entry, json.dumps({**self._job(entry), **facts}) + "\n")
 
     def close(self) -> None:
         """No more is added."""
 
-    def _job(self, entry: Entry) -> dict[str, Any]:
+    def _job(self, entry: Row) -> dict[str, Any]:
         return {"job": entry.record(), "network": self.network}
 
-    def _write(self, entry: Entry, line: str) -> None:
+    def _write(self, entry: Row, line: str) -> None:
         raise NotImplementedError
 
 
@@ -63,7 +76,7 @@ class LinesManifest(Manifest):
         if text and not text.endswith("\n"):
             self.file.write("\n")
 
-    def _write(self, entry: Entry, line: str) -> None:
+    def _write(self, entry: Row, line: str) -> None:
         self.file.write(line)
         self.file.flush()
         os.fsync(self.file.fileno())
@@ -85,7 +98,7 @@ class ObjectsManifest(Manifest):
         with ThreadPoolExecutor(READERS) as pool:
             super().__init__(out, pool.map(lambda path: read_object(path).decode(errors="replace"), records), network)
 
-    def _write(self, entry: Entry, line: str) -> None:
+    def _write(self, entry: Row, line: str) -> None:
         write_object(self.folder / f"{entry.output.name}.json", line.encode())
 
 

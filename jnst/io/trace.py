@@ -13,7 +13,7 @@ import jax
 
 from jnst.io.paths import AnyPath
 from jnst.memory import peak_of_process
-from jnst.transfer import Result
+from jnst.records import Result
 
 
 class Trace:

@@ -21,11 +21,11 @@ from jaxtyping import Array, Float, Int
 from jnst.errors import InputError
 from jnst.network.architecture import MIN_SIDE
 from jnst.network.region import Region
-from jnst.resample import RADIUS
 
 COARSEST = 64  # longer side below which `auto` adds no further scale
 FACTOR = 2.0
 """between one scale and the next"""
+RADIUS = 3  # of Lanczos's filter
 
 
 class Scale(NamedTuple):

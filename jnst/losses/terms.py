@@ -43,7 +43,12 @@ def mean_over_positions(observed: Any, totals: tuple[Float[Array, " n"], ...]) -
 
 
 def as_observed(observed: Any, totals: tuple[Float[Array, " n"], ...]) -> Any:
-    """Returns the observed statistics as they are."""
+    """Returns the observed statistics as they are.
+
+    Args:
+        observed: a pytree of arrays.
+        totals: not used.
+    """
     del totals
     return observed
 

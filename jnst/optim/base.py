@@ -1,150 +1,157 @@
-"""The optimisers that a user can choose, each as two pure functions that take x in the box [0, 1] to the next.
+"""What every solver has in common: its protocol, why it stops, and the measure of how far it has come.
 
-`args` are handed through to the objective, never captured:
-    init(x, args) -> SolverState, which has evaluated nothing
-    step(x, state, args) -> (x, SolverState); the first one evaluates the start and stays there, as iteration 0
-So that one compiled step is a whole run.
-The objective is `fun(x, *args) -> ((value, aux), gradient)`.
+A solver takes one evaluation of the objective a step (the protocol of optimistix, `init`, `step`, with the evaluation
+taken out), so that the caller decides how the objective is computed and problems of one batch share their evaluations:
+
+    state = solver.init(x, aux)                             # evaluates nothing
+    while state.status == RUNNING:
+        point = solver.point(x, state, bounds)              # the first one is x itself
+        value, gradient, aux = objective(point)
+        x, state = solver.update(x, state, bounds, value, gradient, aux)
+
+All three are pure: they work under `jit`, `vmap` over problems, `shard_map`, and inside `lax.while_loop`. An element
+that has stopped no longer changes.
 """
 
-import warnings
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from enum import IntEnum
+from functools import partial
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
 
-from jnst.optim.lbfgsb import CONVERGED, LBFGSB, LINE_SEARCH, NOT_FINITE, RUNNING
-from jnst.optim.preconditioner import Preconditioner, Spectral
-
-with warnings.catch_warnings():  # as in jnst.optim.lbfgsb
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import jaxopt
-
-Optimizer = Literal["lbfgsb", "adam", "jaxopt"]
-Objective = Callable[..., tuple[tuple[Array, Any], Array]]
-SPECTRAL = Spectral()
+Bounds = tuple[Array, Array]
+"""lower and upper bound, each of x's shape or broadcastable to it"""
 
 
-class SolverState(NamedTuple):
-    """What every solver tells about x; `inner` is its own."""
+class Status(IntEnum):
+    """Whether a run goes on, or why it ended."""
 
-    value: Float[Array, ""]
-    aux: Any
-    evaluations: Int[Array, ""]
-    projected_gradient: Float[Array, ""]
-    """norm of `clip(x - gradient) - x`: 0 exactly where no descent inside the box is left"""
-    stop: Int[Array, ""]
-    """RUNNING, CONVERGED, LINE_SEARCH or NOT_FINITE"""
-    inner: Any
+    RUNNING = 0
+    CONVERGED = 1
+    LINE_SEARCH = 2
+    """no descent was found, not even down the gradient"""
+    NOT_FINITE = 3
+    """value or gradient is not finite: at the start, or wherever the search went from x"""
 
 
-class Solver(NamedTuple):
-    """A solver as two pure functions; see the module's first paragraph."""
-
-    init: Callable[[Array, tuple], SolverState]
-    step: Callable[[Array, SolverState, tuple], tuple[Array, SolverState]]
-
-
-def lbfgsb(
-    fun: Objective,
-    *,
-    history_size: int,
-    history_dtype: str = "float32",
-    preconditioner: Preconditioner = SPECTRAL,
-) -> Solver:
-    """Bounded L-BFGS; see `jnst.optim.lbfgsb` and `jnst.optim.preconditioner`."""
-    program = LBFGSB(
-        fun, value_and_grad=True, has_aux=True, history_size=history_size,
-        history_dtype=jnp.dtype(history_dtype), preconditioner=preconditioner,
-    )  # fmt: skip
-
-    def view(state: Any) -> SolverState:
-        return SolverState(state.value, state.aux, state.num_fun_eval, state.error, state.stop, state)
-
-    def init(x: Array, args: tuple) -> SolverState:
-        return view(program.blank_state(x, *args))
-
-    def step(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
-        new_x, inner = program.update(x, state.inner, _box(x), *args)
-        return new_x, view(inner)
-
-    return Solver(init, step)
+# as plain integers: JAX takes no IntEnum for an array
+RUNNING, CONVERGED, LINE_SEARCH, NOT_FINITE = (int(status) for status in Status)
+STOP_REASONS: dict[int, str] = {
+    RUNNING: "max_iterations", CONVERGED: "converged", LINE_SEARCH: "line_search", NOT_FINITE: "not_finite"
+}  # fmt: skip
 
 
-def adam(fun: Objective, *, learning_rate: float) -> Solver:
-    """Adam (Kingma and Ba 2015), projected onto the box after every step."""
-    optimizer = optax.adam(learning_rate)
+@runtime_checkable
+class State(Protocol):
+    """What every solver's state has, beside what is its own. States are NamedTuples of arrays."""
 
-    def view(x: Array, count: Array, inner: Any, args: tuple) -> SolverState:
-        (value, aux), gradient = fun(x, *args)
-        projected = jnp.linalg.norm((jnp.clip(x - gradient, 0, 1) - x).ravel())
-        return SolverState(value, aux, count, projected, _stop(value, projected), (gradient, inner))
+    @property
+    def iterations(self) -> Int[Array, ""]:
+        """-1 until the start has been evaluated, then 0, and one more for each step taken or history dropped."""
+        ...
 
-    def init(x: Array, args: tuple) -> SolverState:
-        return _blank(jax.eval_shape(lambda x: view(x, jnp.int32(0), optimizer.init(x), args), x))
+    @property
+    def evaluations(self) -> Int[Array, ""]:
+        """Points evaluated so far."""
+        ...
 
-    def step(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
-        gradient, inner = state.inner
-        update, moments = optimizer.update(gradient, inner)
-        new_x = jnp.clip(x + jnp.asarray(update), 0, 1)
-        blank = state.evaluations == 0
-        new_x, inner = jax.tree.map(lambda old, new: jnp.where(blank, old, new), (x, inner), (new_x, moments))
-        return jax.tree.map(jnp.asarray, (new_x, view(new_x, state.evaluations + 1, inner, args)))
+    @property
+    def value(self) -> Float[Array, ""]:
+        """The objective at x; infinite until the start has been evaluated."""
+        ...
 
-    return Solver(init, step)
+    @property
+    def aux(self) -> Any:
+        """What the objective returned at x beside its value; zeros until the start has been evaluated."""
+        ...
 
+    @property
+    def optimality(self) -> Float[Array, ""]:
+        """Norm of the projected gradient at x, in the gradient's unit: 0 exactly where no descent is left."""
+        ...
 
-def stock(fun: Objective, *, history_size: int) -> Solver:
-    """`jaxopt.LBFGSB` as it comes, for comparison: one pixel that meets a bound shortens the step of all the others."""
-    program = jaxopt.LBFGSB(fun, value_and_grad=True, has_aux=True, history_size=history_size, implicit_diff=False)
+    @property
+    def status(self) -> Int[Array, ""]:
+        """One of `Status`."""
+        ...
 
-    def view(state: Any, moved: Array) -> SolverState:
-        stop = _stop(state.value, state.error)
-        stuck = jnp.asarray(state.failed_linesearch) & ~moved & (stop == RUNNING)
-        stop = jnp.where(stuck, LINE_SEARCH, stop)
-        return SolverState(state.value, state.aux, state.num_fun_eval, state.error, stop, state)
-
-    def start(x: Array, args: tuple) -> SolverState:
-        return view(program.init_state(x, _box(x), *args), jnp.ones((), bool))
-
-    def init(x: Array, args: tuple) -> SolverState:
-        return _blank(jax.eval_shape(start, x, args))
-
-    def move(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
-        new_x, inner = program.update(x, state.inner, _box(x), *args)
-        new_x = jnp.clip(new_x, 0, 1)  # its step may leave the box by a rounding
-        return new_x, view(inner, jnp.any(new_x != x))
-
-    def step(x: Array, state: SolverState, args: tuple) -> tuple[Array, SolverState]:
-        return jax.lax.cond(state.evaluations == 0, lambda: (x, start(x, args)), lambda: move(x, state, args))
-
-    return Solver(init, step)
+    @property
+    def moved(self) -> Bool[Array, ""]:
+        """Whether the last update ended an iteration (the start's evaluation counts as one)."""
+        ...
 
 
-def make(
-    fun: Objective, optimizer: Optimizer, *, history_size: int, learning_rate: float, history_dtype: str = "float32"
-) -> Solver:
-    """The solver of that name."""
-    if optimizer == "adam":
-        return adam(fun, learning_rate=learning_rate)
-    if optimizer == "jaxopt":
-        return stock(fun, history_size=history_size)
-    return lbfgsb(fun, history_size=history_size, history_dtype=history_dtype)
+S = TypeVar("S", bound=State)
 
 
-def _blank(shapes: Any) -> SolverState:
-    """A state of these shapes that has evaluated nothing."""
-    blank: SolverState = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-    return blank._replace(value=blank.value + jnp.inf)
+@runtime_checkable
+class Solver(Protocol[S]):
+    """One evaluation a step; see the module's first paragraph."""
+
+    def init(self, x: Array, aux: Any) -> S:
+        """Returns the state of a run from `x` that has evaluated nothing.
+
+        Args:
+            x: the start, a float array of any shape.
+            aux: what the objective returns beside its value, as arrays or `jax.ShapeDtypeStruct`s: only shapes and
+                dtypes are read.
+        """
+        ...
+
+    def point(self, x: Array, state: S, bounds: Bounds) -> Array:
+        """Returns where value and gradient are needed next: within the bounds, of x's shape."""
+        ...
+
+    def update(self, x: Array, state: S, bounds: Bounds, value: Array, gradient: Array, aux: Any) -> tuple[Array, S]:
+        """Returns x and the state that follow from the evaluation of `point(x, state, bounds)`."""
+        ...
 
 
-def _box(x: Array) -> tuple[Array, Array]:
-    return jnp.zeros_like(x), jnp.ones_like(x)
+def projected_gradient(x: Array, gradient: Array, lower: Array, upper: Array) -> Array:
+    """Computes `x - clip(x - gradient, lower, upper)`, the projected gradient of SciPy's L-BFGS-B.
+
+    By components and without the sum `x - gradient`, in which float32 loses every gradient below 6e-8 times x.
+
+    Args:
+        x: a point within the bounds.
+        gradient: the objective's gradient there.
+        lower: lower bounds, -inf for none.
+        upper: upper bounds, inf for none.
+
+    Returns:
+        An array of x's shape, zero exactly where x is stationary.
+    """
+    return jnp.clip(gradient, x - upper, x - lower)
 
 
-def _stop(value: Array, projected: Array) -> Array:
-    stop = jnp.where(projected == 0, CONVERGED, RUNNING)
-    return jnp.where(jnp.isfinite(value) & jnp.isfinite(projected), stop, NOT_FINITE).astype(jnp.int32)
+def norm(v: Array) -> Float[Array, ""]:
+    """Computes the Euclidean norm, whatever the size of v: no square over- or underflows."""
+    largest = jnp.max(jnp.abs(v))
+    unit = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    return unit * jnp.sqrt(jnp.sum(jnp.square(v / unit)))
+
+
+def gradient_scale(gradient: Array, lower: Array, upper: Array) -> Float[Array, ""]:
+    """Computes the mean absolute gradient of the variables that the bounds leave room; 1 where that is 0 or infinite.
+
+    Gradients divided by the one at the start have no unit, so that a common factor of the objective changes nothing.
+    """
+    movable = lower < upper
+    size = jnp.sum(jnp.where(movable, jnp.abs(gradient), 0)) / jnp.maximum(jnp.sum(movable), 1)
+    return jnp.where((size > 0) & jnp.isfinite(size), size, 1).astype(gradient.dtype)
+
+
+def zeros_of(shapes: Any) -> Any:
+    """Returns zeros of these arrays' shapes and dtypes (a pytree of arrays or `ShapeDtypeStruct`s)."""
+    return jax.tree.map(lambda a: jnp.zeros(jnp.shape(a), a.dtype), shapes)
+
+
+def select(condition: Bool[Array, ""], chosen: Any, otherwise: Any) -> Any:
+    """Returns `chosen` where the condition holds, else `otherwise`, with the dtypes of `otherwise`."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, jnp.asarray(a, b.dtype), b), chosen, otherwise)
+
+
+dot = partial(jnp.vdot, precision=lax.Precision.HIGHEST)  # accelerators multiply in less than float32 by themselves

@@ -7,9 +7,11 @@ the secant equation `H y = s` holds in the mean square of a band. Bands are octa
 three decorrelated colour axes of Ohta, Kanade and Sakai ("Color information for region segmentation", 1980).
 
 A preconditioner is three pure functions: `init(x) -> state`, `update(state, s, y) -> state` with s of unit length, and
-`apply(state, v)`, which is linear in v, symmetric and positive definite.
+`precondition(state, v)`, which is linear in v, symmetric and positive definite. It is a frozen dataclass, so that equal
+ones hash alike.
 """
 
+import dataclasses
 from functools import partial, reduce
 from typing import Any, NamedTuple, Protocol
 
@@ -28,25 +30,35 @@ _einsum = partial(jnp.einsum, precision=lax.Precision.HIGHEST)  # accelerators m
 
 
 class Preconditioner(Protocol):
-    """See the module's last paragraph."""
-
-    def init(self, x: Any) -> Any: ...
-
-    def update(self, state: Any, s: Any, y: Any) -> Any: ...
-
-    def apply(self, state: Any, v: Any) -> Any: ...
-
-
-class Identity:
-    """The plain L-BFGS: any parameters, no state."""
+    """Learns the shape of the inverse Hessian from pairs; all arguments have the shape of the optimised array."""
 
     def init(self, x: Any) -> Any:
+        """Returns the state that has seen no pair."""
+        ...
+
+    def update(self, state: Any, s: Any, y: Any) -> Any:
+        """Returns the state after a pair: a step s of length 1 and the gradient's difference y along it."""
+        ...
+
+    def precondition(self, state: Any, v: Any) -> Any:
+        """Returns H0 v, but for one common factor."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """The plain L-BFGS: arrays of any shape, no state."""
+
+    def init(self, x: Any) -> Any:
+        """Returns an empty state."""
         return ()
 
     def update(self, state: Any, s: Any, y: Any) -> Any:
+        """Returns the state as it is."""
         return state
 
-    def apply(self, state: Any, v: Any) -> Any:
+    def precondition(self, state: Any, v: Any) -> Any:
+        """Returns v."""
         return v
 
 
@@ -57,17 +69,23 @@ class BandEnergies(NamedTuple):
     y: Float[Array, "octaves 3"]
 
 
+@dataclasses.dataclass(frozen=True)
 class Spectral:
-    """For RGB images, (..., h, w, 3): one gain an octave and colour axis.
+    """One gain for each octave and colour axis of RGB images, (..., h, w, 3).
 
-    `part`: of images that fill a corner of the array only, from `part_of`; by default the array is the image.
+    Attributes:
+        dft: for images that fill a corner of the array only, from `padded_dft`; by default the array is the image.
+            It may be traced, inside a compiled function.
     """
 
-    def __init__(self, part: "Part | None" = None) -> None:
-        self.part = part
+    dft: "PaddedDFT | None" = None
 
     def init(self, x: Any) -> BandEnergies:
-        """Nothing known. Raises InputError where x is not one array of that shape."""
+        """Returns the state in which nothing is known: all gains are 1.
+
+        Raises:
+            InputError: x is not one array (..., h, w, 3).
+        """
         shape = getattr(x, "shape", None)
         if shape is None or len(shape) < 3 or shape[-1] != 3:
             raise InputError(f"the spectral preconditioner needs RGB images (..., h, w, 3), got {shape or type(x)}")
@@ -75,24 +93,26 @@ class Spectral:
         return BandEnergies(none, none)
 
     def update(self, state: BandEnergies, s: Float[Array, "*n h w 3"], y: Float[Array, "*n h w 3"]) -> BandEnergies:
+        """Returns the state after a pair; s must have length 1, the length of y does not matter."""
         y = y / jnp.linalg.norm(y.ravel())
         return BandEnergies(DECAY * state.s + self._energies(s), DECAY * state.y + self._energies(y))
 
-    def apply(self, state: BandEnergies, v: Float[Array, "*n h w 3"]) -> Float[Array, "*n h w 3"]:
-        gains, transform = _gains(state), self._transform(v)
+    def precondition(self, state: BandEnergies, v: Float[Array, "*n h w 3"]) -> Float[Array, "*n h w 3"]:
+        """Multiplies each band of v with its gain."""
+        gains, transform = _band_gains(state), self._transform(v)
         octave = transform.octave
         gain = reduce(jnp.add, [jnp.where(octave == k, gains[k][:, None, None], 0) for k in range(OCTAVES)])
-        planes = transform.inverse(gain[None] * transform.forward(_planes(v)))
-        return _einsum("nchw,cr->nhwr", planes, _axes(v)).reshape(v.shape)
+        planes = transform.inverse(gain[None] * transform.forward(_to_colour_planes(v)))
+        return _einsum("nchw,cr->nhwr", planes, _colour_axes(v)).reshape(v.shape)
 
     def _energies(self, v: Float[Array, "*n h w 3"]) -> Float[Array, "octaves 3"]:
         transform = self._transform(v)
-        energy = jnp.square(jnp.abs(transform.forward(_planes(v)))).sum(0) / transform.pixels
+        energy = jnp.square(jnp.abs(transform.forward(_to_colour_planes(v)))).sum(0) / transform.pixels
         octave = transform.octave
         return jnp.stack([jnp.sum(jnp.where(octave == k, energy, 0), axis=(1, 2)) for k in range(OCTAVES)])
 
-    def _transform(self, v: Array) -> "_Transform | Part":
-        return _Transform(*v.shape[-3:-1]) if self.part is None else self.part
+    def _transform(self, v: Array) -> "_Transform | PaddedDFT":
+        return _Transform(*v.shape[-3:-1]) if self.dft is None else self.dft
 
 
 class _Transform:
@@ -103,8 +123,8 @@ class _Transform:
 
     def forward(self, planes: Float[Array, "n 3 h w"]) -> Complex[Array, "n 3 h half"]:
         # one leading axis: with two, XLA:CPU chooses a layout that its transform refuses on several devices
-        found = jnp.fft.rfft2(planes.reshape(-1, self.height, self.width))
-        return found.reshape(-1, 3, self.height, self.width // 2 + 1)
+        spectrum = jnp.fft.rfft2(planes.reshape(-1, self.height, self.width))
+        return spectrum.reshape(-1, 3, self.height, self.width // 2 + 1)
 
     def inverse(self, spectrum: Complex[Array, "n 3 h half"]) -> Float[Array, "n 3 h w"]:
         return jnp.fft.irfft2(spectrum, s=(self.height, self.width))
@@ -112,13 +132,14 @@ class _Transform:
     @property
     def octave(self) -> Int[Array, "1 h half"]:
         """For each frequency its octave, 0 the finest."""
-        return _octave(jnp.asarray(np.fft.fftfreq(self.height)), jnp.asarray(np.fft.rfftfreq(self.width)))
+        return _octave_index(jnp.asarray(np.fft.fftfreq(self.height)), jnp.asarray(np.fft.rfftfreq(self.width)))
 
 
-class Part(NamedTuple):
-    """The same transform of the image in the corner of an array, by matrices; what lies beyond it stays zero.
+class PaddedDFT(NamedTuple):
+    """DFT of an image of traced size in the corner of a zero-padded array, as dense cosine and sine matrices.
 
-    In real numbers: XLA:CPU is slow at products of complex matrices.
+    An FFT of the array would be the DFT of the wrong length; this one takes O(h^2 w + h w^2) instead of
+    O(h w log(h w)). In real numbers: XLA:CPU is slow at products of complex matrices.
     """
 
     cos_down: Float[Array, "h h"]
@@ -133,11 +154,11 @@ class Part(NamedTuple):
     def forward(self, planes: Float[Array, "n 3 h w"]) -> Complex[Array, "n 3 h half"]:
         across, down = partial(_einsum, "nchw,wx->nchx"), partial(_einsum, "hy,nchx->ncyx")
         real, imaginary = across(planes, self.cos_across), -across(planes, self.sin_across)
-        found = lax.complex(
+        spectrum = lax.complex(
             down(self.cos_down, real) + down(self.sin_down, imaginary),
             down(self.cos_down, imaginary) - down(self.sin_down, real),
         )
-        return jnp.where(self.weight > 0, found, 0)
+        return jnp.where(self.weight > 0, spectrum, 0)
 
     def inverse(self, spectrum: Complex[Array, "n 3 h half"]) -> Float[Array, "n 3 h w"]:
         across, down = partial(_einsum, "nchx,wx->nchw"), partial(_einsum, "hy,ncyx->nchx")
@@ -147,15 +168,20 @@ class Part(NamedTuple):
         return (across(rows, self.cos_across) - across(mirrored, self.sin_across)) / self.pixels
 
 
-def part_of(canvas: tuple[int, int], size: Int[Array, " 2"]) -> Part:
-    """The transform of an image of `size` (height, width), not known when the program is compiled, in such an array."""
+def padded_dft(canvas: tuple[int, int], size: Int[Array, " 2"]) -> PaddedDFT:
+    """Builds the transform of an image whose size is not known when the program is compiled.
+
+    Args:
+        canvas: height and width of the array, in pixels.
+        size: height and width of the image in its upper left corner, at most the canvas's.
+    """
     height, width = size
     rows, columns = jnp.arange(canvas[0]), jnp.arange(canvas[1] // 2 + 1)
     twice = (columns > 0) & (2 * columns != width)
     weight = jnp.where(columns <= width // 2, jnp.where(twice, 2.0, 1.0), 0.0)
-    octave = _octave(jnp.where(2 * rows < height, rows, rows - height) / height, columns / width)
+    octave = _octave_index(jnp.where(2 * rows < height, rows, rows - height) / height, columns / width)
     down, across = _waves(canvas[0], canvas[0], height), _waves(canvas[1], len(columns), width)
-    return Part(*down, *across, weight[None, None, None], octave, height * width)
+    return PaddedDFT(*down, *across, weight[None, None, None], octave, height * width)
 
 
 def _waves(length: int, count: int, size: Array) -> tuple[Float[Array, "length count"], Float[Array, "length count"]]:
@@ -166,8 +192,8 @@ def _waves(length: int, count: int, size: Array) -> tuple[Float[Array, "length c
     return jnp.where(inside, jnp.cos(2 * jnp.pi * turns), 0), jnp.where(inside, jnp.sin(2 * jnp.pi * turns), 0)
 
 
-def _gains(state: BandEnergies) -> Float[Array, "octaves 3"]:
-    """h_b, but never more than that of a coarser octave of the same colour; where no octave has moved, 1.
+def _band_gains(state: BandEnergies) -> Float[Array, "octaves 3"]:
+    """Computes h_b, but never more than that of a coarser octave of the same colour; 1 where no octave has moved.
 
     Colours hardly bend at the finest scale, because no loss sees them there: with the whole of h_b they fill with
     grain.
@@ -177,17 +203,17 @@ def _gains(state: BandEnergies) -> Float[Array, "octaves 3"]:
     return jnp.where(jnp.isinf(gains), 1, gains)
 
 
-def _axes(v: Array) -> Float[Array, "3 3"]:
+def _colour_axes(v: Array) -> Float[Array, "3 3"]:
     return jnp.asarray(COLOUR_AXES, v.dtype)
 
 
-def _planes(v: Float[Array, "*n h w 3"]) -> Float[Array, "images 3 h w"]:
-    """Of the colour axes."""
-    return _einsum("nhwr,cr->nchw", v.reshape(-1, *v.shape[-3:]), _axes(v))
+def _to_colour_planes(v: Float[Array, "*n h w 3"]) -> Float[Array, "images 3 h w"]:
+    """Projects the images onto the colour axes."""
+    return _einsum("nhwr,cr->nchw", v.reshape(-1, *v.shape[-3:]), _colour_axes(v))
 
 
-def _octave(down: Float[Array, " h"], across: Float[Array, " half"]) -> Int[Array, "1 h half"]:
-    """For frequencies in cycles a pixel."""
+def _octave_index(down: Float[Array, " h"], across: Float[Array, " half"]) -> Int[Array, "1 h half"]:
+    """Returns each frequency's octave, 0 the finest; frequencies in cycles a pixel."""
     square = jnp.square(down)[None, :, None] + jnp.square(across)[None, None, :]
     bounds = 0.5 * 0.25 ** np.arange(1, OCTAVES)
     return reduce(jnp.add, [(square <= bound).astype(jnp.int32) for bound in bounds])

@@ -216,13 +216,3 @@ def test_the_size_is_known_without_decoding(tmp_path, orientation):
     (tmp_path / "b.jpg").write_text("no picture")
     with pytest.raises(InputError, match=r"b.jpg is not an image that can be read"):
         image.size_of(tmp_path / "b.jpg")
-
-
-def test_a_sheet_leaves_gaps_where_there_is_no_picture(tmp_path):
-    Image.new("RGB", (80, 40), "red").save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_text("no picture")
-    sheet = image.sheet([[None, tmp_path / "a.png"], [tmp_path / "b.png", tmp_path / "a.png"]], 32)
-    assert sheet.shape == (1, 82, 82, 3)
-    red = sheet[0, :, :, 1] < 0.1
-    assert red[:, :40].sum() == 0
-    assert red[:, 40:].sum() == 2 * 32 * 16

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jnst.io.trace import Trace
-from jnst.transfer import Iteration, Result
+from jnst.records import Iteration, Result
 
-RESULT = Result(np.zeros((1, 32, 32, 3), np.float32), 0.25, 2, 3, 1.5, 0.5, "max_iterations", [], None)
+RESULT = Result(np.zeros((1, 32, 32, 3), np.float32), 0.25, 2, 3, 1.5, 0.5, "max_iterations", (), None)
 
 
 def test_trace_is_one_json_object_a_line(tmp_path):

@@ -199,7 +199,7 @@ def test_the_input_convention_is_data_of_the_weights(random_vgg19):
 
 
 def seeded_vgg19():
-    """The network `random_vgg19` of scripts/make_reference.py, written out again."""
+    """The network `random_vgg19` of tools/make_reference.py, written out again."""
     rng, channels, params = np.random.RandomState(2), 3, {}
     for name in layer_names("vgg19"):
         width = (64, 128, 256, 512, 512)[int(name[4]) - 1]

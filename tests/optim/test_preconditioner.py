@@ -2,9 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from jnst import InputError
-from jnst.optim.preconditioner import COLOUR_AXES, DECAY, OCTAVES, Identity, Spectral, part_of
+from jnst.optim.preconditioner import COLOUR_AXES, DECAY, OCTAVES, BandEnergies, Identity, Spectral, padded_dft
 
 RNG = np.random.default_rng(0)
 GAINS = np.sort(RNG.uniform(0.1, 10, (OCTAVES, 3)), axis=0)[::-1]  # the finest octave bends most
@@ -41,10 +44,10 @@ def test_gains_are_learnt_from_one_pair_that_answers_band_by_band(shape):
     y = jnp.asarray(slow_filter(s, GAINS), jnp.float32)
     spectral = Spectral()
     state = spectral.update(spectral.init(s), s, y)
-    np.testing.assert_allclose(spectral.apply(state, y), s * jnp.linalg.norm(y.ravel()), atol=1e-4)
+    np.testing.assert_allclose(spectral.precondition(state, y), s * jnp.linalg.norm(y.ravel()), atol=1e-4)
     other = random_image(*shape)
-    found = spectral.apply(state, jnp.asarray(slow_filter(other, GAINS), jnp.float32))
-    np.testing.assert_allclose(found, other * jnp.linalg.norm(y.ravel()), rtol=1e-3, atol=2e-3)
+    filtered = spectral.precondition(state, jnp.asarray(slow_filter(other, GAINS), jnp.float32))
+    np.testing.assert_allclose(filtered, other * jnp.linalg.norm(y.ravel()), rtol=1e-3, atol=2e-3)
 
 
 def test_no_octave_gets_more_than_a_coarser_one_of_its_colour():
@@ -55,28 +58,30 @@ def test_no_octave_gets_more_than_a_coarser_one_of_its_colour():
     state = spectral.update(spectral.init(s), s, jnp.asarray(y, jnp.float32))
     capped = np.array([0.5, 0.5, 0.5, 2, 5, *[10] * 5])[:, None] * np.ones(3)
     expected = slow_filter(other, capped) * np.linalg.norm(y)
-    np.testing.assert_allclose(spectral.apply(state, other), expected, rtol=1e-3, atol=2e-3)
+    np.testing.assert_allclose(spectral.precondition(state, other), expected, rtol=1e-3, atol=2e-3)
 
 
 def test_symmetric_positive_definite_and_linear():
     spectral, shape = Spectral(), (1, 6, 5, 3)
     state = spectral.update(spectral.init(random_image(*shape)), unit(random_image(*shape)), random_image(*shape))
-    columns = [spectral.apply(state, jnp.asarray(e, jnp.float32).reshape(shape)).ravel() for e in np.eye(90)]
+    columns = [spectral.precondition(state, jnp.asarray(e, jnp.float32).reshape(shape)).ravel() for e in np.eye(90)]
     matrix = np.stack(columns, 1)
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-5)
     assert np.linalg.eigvalsh(matrix).min() > 0
     v = random_image(*shape)
-    np.testing.assert_allclose(spectral.apply(state, v).ravel(), matrix @ v.ravel(), atol=1e-4)
+    np.testing.assert_allclose(spectral.precondition(state, v).ravel(), matrix @ v.ravel(), atol=1e-4)
 
 
 def test_before_any_pair_and_in_bands_that_never_moved_the_gain_is_1():
     spectral, v = Spectral(), random_image(1, 8, 8, 3)
-    np.testing.assert_allclose(spectral.apply(spectral.init(v), v), v, atol=1e-5)
+    np.testing.assert_allclose(spectral.precondition(spectral.init(v), v), v, atol=1e-5)
     grey = jnp.broadcast_to(v[..., :1], v.shape)
     state = spectral.update(spectral.init(v), unit(grey), 5 * grey)
-    np.testing.assert_allclose(spectral.apply(state, grey), grey, atol=1e-5)  # s and y alike, but for their lengths
+    np.testing.assert_allclose(
+        spectral.precondition(state, grey), grey, atol=1e-5
+    )  # s and y alike, but for their lengths
     colour = v - v.mean(-1, keepdims=True)
-    np.testing.assert_allclose(spectral.apply(state, colour), colour, atol=1e-3)
+    np.testing.assert_allclose(spectral.precondition(state, colour), colour, atol=1e-3)
 
 
 @pytest.mark.parametrize(("period", "octave"), [(2, 0), (4, 1), (8, 2), (0, OCTAVES - 1)])
@@ -101,10 +106,10 @@ def test_older_pairs_weigh_less_and_the_length_of_y_nothing():
 def test_vmap_equals_one_by_one():
     spectral, s, y = Spectral(), random_image(3, 1, 8, 6, 3), random_image(3, 1, 8, 6, 3)
     states = jax.vmap(lambda s, y: spectral.update(spectral.init(s), s, y))(s, y)
-    found = jax.vmap(spectral.apply)(states, y)
+    batched = jax.vmap(spectral.precondition)(states, y)
     for k in range(3):
         state = spectral.update(spectral.init(s[k]), s[k], y[k])
-        np.testing.assert_allclose(found[k], spectral.apply(state, y[k]), atol=1e-4)
+        np.testing.assert_allclose(batched[k], spectral.precondition(state, y[k]), atol=1e-4)
 
 
 @pytest.mark.parametrize("x", [np.zeros(7), np.zeros((1, 8, 8, 4)), {"a": np.zeros((8, 8, 3))}])
@@ -116,7 +121,7 @@ def test_what_is_not_rgb_images_is_refused(x):
 def test_identity_takes_any_pytree():
     tree = {"a": jnp.ones(3), "b": jnp.zeros((2, 2))}
     identity = Identity()
-    assert identity.apply(identity.update(identity.init(tree), tree, tree), tree) is tree
+    assert identity.precondition(identity.update(identity.init(tree), tree, tree), tree) is tree
 
 
 @pytest.mark.parametrize("size", [(24, 30), (23, 31), (32, 40)])
@@ -126,19 +131,39 @@ def test_the_image_in_a_corner_is_the_image_alone(size):
     s, y, v = (jnp.asarray(rng.normal(size=(1, height, width, 3)), jnp.float32) for _ in range(3))
     alone = Spectral()
     state = alone.update(alone.init(s), s, y)
-    expected = alone.apply(state, v)
+    expected = alone.precondition(state, v)
 
     def pad(a):
         return jnp.pad(a, ((0, 0), (0, 32 - height), (0, 40 - width), (0, 0)))
 
     @jax.jit
     def inside(size):
-        part = Spectral(part_of((32, 40), size))
-        state = part.update(part.init(pad(s)), pad(s), pad(y))
-        return state, part.apply(state, pad(v))
+        padded = Spectral(padded_dft((32, 40), size))
+        state = padded.update(padded.init(pad(s)), pad(s), pad(y))
+        return state, padded.precondition(state, pad(v))
 
-    found_state, found = inside(jnp.asarray(size))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), found_state, state)
-    np.testing.assert_allclose(found[:, :height, :width], expected, atol=1e-5 * float(jnp.abs(expected).max()))
-    assert not np.asarray(found[:, height:]).any()
-    assert not np.asarray(found[:, :, width:]).any()
+    inside_state, product = inside(jnp.asarray(size))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), inside_state, state)
+    np.testing.assert_allclose(product[:, :height, :width], expected, atol=1e-5 * float(jnp.abs(expected).max()))
+    assert not np.asarray(product[:, height:]).any()
+    assert not np.asarray(product[:, :, width:]).any()
+
+
+def test_equal_settings_are_equal_and_hash_alike():
+    assert Spectral() == Spectral()
+    assert len({Spectral(), Spectral(), Identity(), Identity()}) == 2
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    gains_s=arrays(np.float64, (OCTAVES, 3), elements=st.floats(1e-6, 1)),
+    gains_y=arrays(np.float64, (OCTAVES, 3), elements=st.floats(1e-6, 1)),
+    seed=st.integers(0, 1000),
+)
+def test_whatever_was_measured_h0_is_symmetric_and_positive_definite(gains_s, gains_y, seed):
+    with jax.enable_x64(True):
+        state = BandEnergies(jnp.asarray(gains_s), jnp.asarray(gains_y))
+        u, v = (jnp.asarray(w) for w in np.random.default_rng(seed).normal(size=(2, 1, 6, 8, 3)))
+        hu, hv = (Spectral().precondition(state, w) for w in (u, v))
+        np.testing.assert_allclose(jnp.vdot(u, hv), jnp.vdot(hu, v), rtol=1e-9, atol=1e-9)
+        assert jnp.vdot(u, hu) > 0
