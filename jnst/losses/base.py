@@ -81,7 +81,11 @@ class Objective:
         return tuple(dict.fromkeys(term.target for term in self.terms if term.target is not None))
 
     def at_level(self, level: int) -> tuple[Term, ...]:
-        """Gives the terms that are compared after so many halvings: all at 0, then those of style."""
+        """Returns the terms that are compared at a level of the pyramid: all at the first, then those of style.
+
+        Args:
+            level: how many times the image has been halved.
+        """
         return tuple(term for term in self.terms if level == 0 or term.group == "style")
 
 

@@ -33,13 +33,21 @@ class Observation(NamedTuple):
 
 
 def observation(term: Term) -> Observation:
-    """Reads off a term what it observes; equal for terms that differ in comparison, weight, target or name alone."""
+    """Returns what a term observes; equal for terms that differ in comparison, weight, target or name alone.
+
+    Args:
+        term: with its defaults filled in, as every term has them.
+    """
     assert term.finish is not None  # set by Term.__post_init__
     return Observation(term.layers, term.observe, term.reduce, term.finish, term.mask)
 
 
 def observations(terms: Iterable[Term]) -> tuple[Observation, ...]:
-    """Lists what the terms observe, each thing once, in the order of the terms."""
+    """Returns what the terms observe, each thing once, in the order of the terms.
+
+    Args:
+        terms: of one objective.
+    """
     return tuple(dict.fromkeys(map(observation, terms)))
 
 
@@ -65,7 +73,16 @@ class Positions(NamedTuple):
     masks: Mapping[str, Float[Array, "n h w 1"]]
 
     def weights(self, shape: tuple[int, ...], layer: str, mask: str | None) -> Shaped[Array, "n h w 1"] | None:
-        """Gives the weights of a layer's positions, for its map's shape (n, h, w, c), as `Term.observe` gets them."""
+        """Returns the weights of a layer's positions, as `Term.observe` gets them.
+
+        Args:
+            shape: of the layer's map, (n, h, w, c).
+            layer: a name `convB_I`, or "pixels".
+            mask: name of a mask, or None.
+
+        Raises:
+            InputError: an unknown mask.
+        """
         stride = stride_of(layer)
         inside = None if self.region is None else self.region.mask(shape, stride)
         if mask is None:
@@ -74,7 +91,17 @@ class Positions(NamedTuple):
         return pooled if inside is None else pooled * inside
 
     def total(self, image_shape: tuple[int, ...], layer: str, mask: str | None, dtype: Any) -> Float[Array, " n"]:
-        """Sums the weights of a layer's positions, for the image's shape (n, h, w, 3)."""
+        """Returns the sum of the weights of a layer's positions.
+
+        Args:
+            image_shape: (n, h, w, 3).
+            layer: a name `convB_I`, or "pixels".
+            mask: name of a mask, or None.
+            dtype: of the result.
+
+        Raises:
+            InputError: an unknown mask.
+        """
         (n, height, width), stride = image_shape[:3], stride_of(layer)
         if mask is not None:
             weights = self.weights((n, height // stride, width // stride, 1), layer, mask)
@@ -85,7 +112,7 @@ class Positions(NamedTuple):
         return jnp.full(n, (height // stride) * (width // stride), dtype)
 
     def halved(self) -> "Positions":
-        """Gives those of the halved image (`pyramid.halve`)."""
+        """Returns those of the halved image (`pyramid.halve`)."""
         region = None if self.region is None else self.region.halved()
         return Positions(region, {name: pool_mask(mask, 2) for name, mask in self.masks.items()})
 

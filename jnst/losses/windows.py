@@ -53,47 +53,120 @@ class Windows:
         return self.rows * self.columns
 
     def pad(self, x: Float[Array, "n h w c"]) -> Float[Array, "n _h _w c"]:
-        """Lays zeros around images, so that every window lies inside."""
+        """Lays zeros around images, so that every window lies inside.
+
+        Args:
+            x: whole images.
+
+        Returns:
+            The padded images.
+        """
         bottom, right = self.rows * self.core - self.height, self.columns * self.core - self.width
         return jnp.pad(x, ((0, 0), (self.margin, self.margin + bottom), (self.margin, self.margin + right), (0, 0)))
 
     def unpad(self, padded: Float[Array, "n _h _w c"]) -> Float[Array, "n h w c"]:
-        """Takes the zeros away again."""
+        """Takes the zeros of `pad` away again.
+
+        Args:
+            padded: from `pad`.
+
+        Returns:
+            The images.
+        """
         return padded[:, self.margin : self.margin + self.height, self.margin : self.margin + self.width]
 
     def corner(self, k: Int[Array, ""], stride: int = 1) -> tuple[Array, Array]:
-        """Gives the position of window k's core in maps of that stride, which is the window's in the padded image."""
+        """Returns row and column of a window's core in the image's maps; of the window itself in the padded image.
+
+        Args:
+            k: the window.
+            stride: of the maps, in pixels; 1 for the image.
+        """
         return k // self.columns * self.core // stride, k % self.columns * self.core // stride
 
     def slice(self, padded: Float[Array, "n _h _w c"], k: Int[Array, ""]) -> Float[Array, "n side side c"]:
-        """Cuts window k out of padded images."""
+        """Cuts a window out of padded images.
+
+        Args:
+            padded: from `pad`.
+            k: the window.
+
+        Returns:
+            Its pixels.
+        """
         side, (n, _, _, c) = self.core + 2 * self.margin, padded.shape
         return lax.dynamic_slice(padded, (0, *self.corner(k), 0), (n, side, side, c))
 
     def region(self, whole: Region, k: Int[Array, ""]) -> Region:
-        """Gives the region of window k, of an image that has the region `whole`."""
+        """Returns the region of a window.
+
+        Args:
+            whole: that of the image.
+            k: the window.
+        """
         top, left = self.corner(k)
         return whole._replace(top=whole.top + top - self.margin, left=whole.left + left - self.margin)
 
     def inner(self, maps: Shaped[Array, "n h w c"], stride: int) -> Shaped[Array, "n _h _w c"]:
-        """Cuts the core out of a window's map of that stride."""
+        """Cuts the core out of a window's map.
+
+        Args:
+            maps: of the window.
+            stride: of the map, in pixels.
+
+        Returns:
+            The positions of the core.
+        """
         core = slice(self.margin // stride, (self.margin + self.core) // stride)
         return maps[:, core, core]
 
     def assembled(self, part: tuple[int, ...], stride: int) -> tuple[int, ...]:
-        """Gives the shape of the array in which parts of that shape, one a core, lie beside each other."""
+        """Returns the shape of the array in which the parts of all cores lie beside each other.
+
+        Args:
+            part: shape of one, (n, rows, columns, ...).
+            stride: of the positions, in pixels.
+        """
         return part[0], self.rows * self.core // stride, self.columns * self.core // stride, *part[3:]
 
     def place(self, array: Array, part: Array, stride: int, k: Int[Array, ""]) -> Array:
-        """Writes core k's part, of that stride, into the array put together of all of them."""
+        """Writes one core's part into the array that is put together of all of them.
+
+        Args:
+            array: of the shape `assembled`.
+            part: (n, rows, columns, ...).
+            stride: of the positions, in pixels.
+            k: the window.
+
+        Returns:
+            The array with the part.
+        """
         return lax.dynamic_update_slice(array, part, (0, *self.corner(k, stride), *(0,) * (part.ndim - 3)))
 
     def take(self, array: Array, shape: tuple[int, ...], stride: int, k: Int[Array, ""]) -> Array:
-        """Reads core k's part, of that shape and stride, from the array put together of all of them."""
+        """Reads one core's part from the array that is put together of all of them.
+
+        Args:
+            array: of the shape `assembled`.
+            shape: of the part.
+            stride: of the positions, in pixels.
+            k: the window.
+
+        Returns:
+            The part.
+        """
         return lax.dynamic_slice(array, (0, *self.corner(k, stride), *(0,) * (len(shape) - 3)), shape)
 
     def fill(self, array: Array, stride: int) -> Array:
-        """Lays zeros beyond an array that has one value a position, up to whole cores."""
+        """Lays zeros beyond an array that has one value a position, up to whole cores.
+
+        Args:
+            array: (n, h / stride, w / stride, ...), of the whole image.
+            stride: of the positions, in pixels.
+
+        Returns:
+            An array of the shape `assembled`.
+        """
         whole = self.assembled(array.shape, stride)
         return jnp.pad(array, [(0, new - old) for new, old in zip(whole, array.shape, strict=True)])
 

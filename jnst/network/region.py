@@ -22,19 +22,34 @@ class Region(NamedTuple):
 
     @classmethod
     def full(cls, count: int, height: int | Int[Array, ""], width: int | Int[Array, ""]) -> "Region":
-        """Makes the region of `count` arrays in whose first corner lies an image of that height and width."""
+        """Returns the region of arrays in whose first corner lies an image.
+
+        Args:
+            count: arrays.
+            height: of every image, in pixels.
+            width: of every image, in pixels.
+        """
         return cls(*(jnp.full(count, value) for value in (0, 0, height, width)))
 
     def halved(self) -> "Region":
-        """Gives the region after `pyramid.halve`, for images in the first corner of their arrays."""
+        """Returns the region after `pyramid.halve`, for images in the first corner of their arrays."""
         return Region(self.top, self.left, self.height // 2, self.width // 2)
 
     def positions(self, stride: int) -> Int[Array, " n"]:
-        """Counts the positions of each whole image's map at that stride (pixels, `architecture.stride_of`)."""
+        """Returns how many positions each whole image's map has.
+
+        Args:
+            stride: of the map, in pixels (`architecture.stride_of`).
+        """
         return (self.height // stride) * (self.width // stride)
 
     def mask(self, shape: tuple[int, ...], stride: int) -> Bool[Array, "n h w 1"]:
-        """Marks the positions of a map of shape (n, h, w, c) at that stride that lie in the image."""
+        """Returns which positions of a map lie in the image.
+
+        Args:
+            shape: of the map, (n, h, w, c).
+            stride: of the map, in pixels (`architecture.stride_of`).
+        """
 
         def inside(first: Array, size: Array, count: int) -> Array:
             position = (first // stride)[:, None] + jnp.arange(count)[None]

@@ -74,7 +74,15 @@ def _scheme_for(transformed: Array) -> _Scheme:
 
 
 def transform_kernel(kernel: Float[Array, "3 3 i o"], tile: int) -> Float[Array, "products i o"]:
-    """`G g G^T` for every pair of channels, for tiles of 2 x 2 (16 products) or 4 x 4 (36)."""
+    """Transforms a kernel to `G g G^T` for every pair of channels.
+
+    Args:
+        kernel: HWIO.
+        tile: 2 for tiles of 2 x 2 (16 products) or 4 for 4 x 4 (36).
+
+    Returns:
+        What `convolve` and `convolve_transposed` take.
+    """
     g = _SCHEMES[tile].kernel
     both = jnp.asarray(np.kron(g, g), kernel.dtype)
     return jnp.matmul(both, kernel.reshape(9, -1), precision=lax.Precision.HIGHEST).reshape(-1, *kernel.shape[2:])
@@ -82,7 +90,15 @@ def transform_kernel(kernel: Float[Array, "3 3 i o"], tile: int) -> Float[Array,
 
 @jax.jit
 def convolve(x: Float[Array, "n h w i"], transformed: Float[Array, "products i o"]) -> Float[Array, "n h w o"]:
-    """The convolution of x with that kernel, stride 1, zero padding."""
+    """Convolves, stride 1, zero padding.
+
+    Args:
+        x: maps.
+        transformed: the kernel, from `transform_kernel`.
+
+    Returns:
+        Maps of the same height and width.
+    """
     scheme = _scheme_for(transformed)
     return _strips(x, transformed, scheme.data, scheme.output, channel_axis=1)
 
@@ -91,7 +107,15 @@ def convolve(x: Float[Array, "n h w i"], transformed: Float[Array, "products i o
 def convolve_transposed(
     g: Float[Array, "n h w o"], transformed: Float[Array, "products i o"]
 ) -> Float[Array, "n h w i"]:
-    """The gradient of `convolve` in x: that of g with the kernel turned by 180 degrees and its channels swapped."""
+    """Computes the gradient of `convolve` in x: convolves g with the kernel turned round and its channels swapped.
+
+    Args:
+        g: the gradient in the convolution's result.
+        transformed: the kernel, from `transform_kernel`.
+
+    Returns:
+        The gradient in x.
+    """
     scheme = _scheme_for(transformed)
     return _strips(g, transformed, scheme.flipped_data, scheme.flipped_output, channel_axis=2)
 
