@@ -17,8 +17,8 @@ from jnst.network.vgg import Params, observe
 def style_embedding(
     params: Params,
     images: Float[Array, "n h w 3"],
-    layers: Sequence[str] = DEFAULT_STYLE_LAYERS,
     *,
+    layers: Sequence[str] = DEFAULT_STYLE_LAYERS,
     pooling: Pooling = "max",
 ) -> Float[Array, "n d"]:
     """Computes a vector of each image's style: its mean Gram matrices, each layer counting equally.
@@ -50,6 +50,6 @@ def _gram_vector(maps: Array) -> Array:
     """The triangle of a mean Gram matrix, scaled so that its norm is the matrix's, at length 1."""
     gram = mean_gram(maps)
     rows, columns = np.triu_indices(gram.shape[-1])
-    vector = gram[:, rows, columns] * jnp.where(rows == columns, 1, np.sqrt(2)).astype(gram.dtype)
+    vector = gram[:, rows, columns] * jnp.where(rows == columns, 1, np.sqrt(2)).astype(gram.dtype)[None]
     norm = jnp.sqrt(jnp.sum(jnp.square(vector), -1, keepdims=True))
     return vector / jnp.where(norm > 0, norm, 1)

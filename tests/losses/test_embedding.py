@@ -18,10 +18,10 @@ def params():
 
 def test_the_inner_product_is_the_mean_cosine_of_the_gram_matrices(params):
     images = jnp.concatenate([picture(36, 40, seed=k) for k in range(2)])
-    vectors = style_embedding(params, images, LAYERS)
+    vectors = style_embedding(params, images, layers=LAYERS)
     assert vectors.shape == (2, 64 * 65 // 2 + 128 * 129 // 2)
     grams = [np.asarray(mean_gram(maps), np.float64) for maps in vgg.features(params, images, LAYERS).values()]
     cosines = [np.vdot(g[0], g[1]) / np.linalg.norm(g[0]) / np.linalg.norm(g[1]) for g in grams]
     np.testing.assert_allclose(jnp.vdot(vectors[0], vectors[1]), np.mean(cosines), rtol=1e-4)
     np.testing.assert_allclose(jnp.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
-    assert np.isfinite(style_embedding(jax.tree.map(jnp.zeros_like, params), images, LAYERS)).all()
+    assert np.isfinite(style_embedding(jax.tree.map(jnp.zeros_like, params), images, layers=LAYERS)).all()
