@@ -374,3 +374,10 @@ def test_the_network_is_normalized_by_a_folder(files, capsys):
     assert "--normalize-with needs --normalize-filters" in capsys.readouterr().err
     assert jnst(files, *options, "--normalize-filters", "--normalize-with", files / "nothing") == 2
     assert "is no folder; --normalize-with needs one with images" in capsys.readouterr().err
+
+
+def test_it_starts_where_warnings_are_errors():
+    """jaxopt tells at its import that it is no longer maintained; `python -W error -m jnst.run` must not end there."""
+    command = [sys.executable, "-W", "error", "-c", "import jnst.solver, jnst.lbfgsb"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
