@@ -1,190 +1,228 @@
-"""From folders or a list to entries: which pictures are painted in which manner, and where they go."""
+"""Jobs and how they are scheduled: which scale of which job goes into which bucket, known before any work.
 
-import csv
-import json
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
-from functools import cache, partial
+Scales whose arrays have one size and whose settings compile to one program share a bucket (`batching`). Nothing here
+touches a device.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jnst import image
-from jnst.config import Config
-from jnst.errors import InputError
-from jnst.options import Options, RowOptions, check_sizes, config_of, parse_into, with_preset
-from jnst.paths import AnyPath, is_folder, join, names_in, one_line, reaching, resolved
+import numpy as np
+from jax.sharding import Mesh
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-PLACES = ("content", "style", "output")
-REQUESTS = 16  # files that are looked at together: object stores take long to answer, and take many questions
+from jnst.batching import Size, bucket_sizes
+from jnst.config import Config
+from jnst.engine import Program
+from jnst.losses.pyramid import Scale, pyramid_levels, scales
+from jnst.losses.terms import Term
+from jnst.network.architecture import MIN_SIDE
+from jnst.problem import Optimizer, default_terms, objective_for, solver_for
+from jnst.records import Iteration
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One picture to paint, as files."""
+class Picture:
+    """An image that is loaded when it is needed: float, (1, h, w, c), in [0, 1]."""
 
-    content: AnyPath
-    style: AnyPath
-    output: AnyPath
-    image_size: int
-    style_scale: float
+    key: Hashable
+    """equal for equal images: what is computed from one is computed once"""
+    size: Size
+    """(height, width) in pixels"""
+    load: Callable[[], np.ndarray]
+
+    @classmethod
+    def from_array(cls, image: Any) -> "Picture":
+        """Returns an image at hand as a picture.
+
+        Args:
+            image: float, (1, h, w, c), in [0, 1].
+        """
+        return cls(("array", id(image)), (image.shape[1], image.shape[2]), lambda: np.asarray(image, np.float32))
+
+
+@dataclass(frozen=True)
+class Style:
+    """One of several paintings, and where it acts."""
+
+    picture: Picture
+    mask: Picture | None = None
+    """(1, h, w, 1), of the content's size: where in the result; None: everywhere"""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to paint."""
+
+    content: Picture
+    style: Picture
+    config: Config | None = None
+    """None: the config of all jobs"""
+    name: Any = None
+    """the caller's"""
+    init: Picture | None = None
+    """the start image, of the content's size, instead of what the config names"""
+    more_styles: tuple[Style, ...] = ()
+    """further paintings"""
+    mask: Picture | None = None
+    """where in the result `style` acts; None: everywhere"""
+    style_weight: float = 1.0
+    """of `style` among several"""
+
+    @property
+    def styles(self) -> dict[str, Style]:
+        """All paintings by the name of their targets: "style", "style:1", ..."""
+        first = Style(self.style, self.mask, self.style_weight)
+        return {f"style:{k}" if k else "style": style for k, style in enumerate((first, *self.more_styles))}
+
+
+@dataclass
+class Task:
+    """A job under way: its scales, and how far it is."""
+
+    job: Job
     config: Config
+    stages: list[tuple[Scale, Program]]
+    stage: int = 0
+    start: np.ndarray | None = None
+    """the result of the scale before; kept until the next one is done, to begin again with fewer at a time"""
+    done: int = -1
+    """iterations of this scale"""
+    iterations: int = 0
+    """of the scales before, as are the evaluations"""
+    evaluations: int = 0
+    history: list[Iteration] = field(default_factory=list)
+    began: float | None = None
+    """when the job was begun, by the clock of the scheduler"""
+    compile_seconds: float = 0.0
 
-    def record(self) -> dict[str, Any]:
-        """What tells it from another one, as JSON has it."""
-        record = {**asdict(self), **{place: str(getattr(self, place)) for place in PLACES}, "output": self.output.name}
-        return json.loads(json.dumps(record))
+    @property
+    def scale(self) -> Scale:
+        """The scale at work."""
+        return self.stages[self.stage][0]
 
+    @property
+    def program(self) -> Program:
+        """The program of the scale at work, which is its bucket."""
+        return self.stages[self.stage][1]
 
-def entries_of(options: Options, out: AnyPath) -> list[Entry]:
-    """All that the command line asks for.
+    @property
+    def pixels(self) -> int:
+        """Pixels of the scale at work."""
+        return self.scale.height * self.scale.width
 
-    Raises:
-        InputError: a folder without pictures, a jobs file that cannot be understood, two jobs with one output.
-    """
-    path = options.batch.jobs
-    found = list(_product(options, out) if path is None else _listed(path, options, out))
-    seen: dict[AnyPath, Entry] = {}
-    for entry in found:
-        other = seen.setdefault(entry.output, entry)
-        if other is not entry:
-            pairs = f"{other.content} x {other.style} and {entry.content} x {entry.style}"
-            raise InputError(f"{entry.output} would be written twice, by {pairs}; rename one, or list them by --jobs")
-    return found
+    def cost(self, stage: int) -> int:
+        """Returns what a scale costs: iterations times pixels.
 
-
-def _product(options: Options, out: AnyPath) -> Iterator[Entry]:
-    config, size, scale = config_of(options), options.file.image_size, options.file.style_scale
-    styles = list(pictures(options.style))
-    for content in pictures(options.content):
-        for style in styles:
-            yield Entry(content, style, out / f"{content.stem}_{style.stem}.png", size, scale, config)
-
-
-def pictures(place: AnyPath) -> list[AnyPath]:
-    """The picture files of a folder, by name; a file stands for itself.
-
-    Raises:
-        InputError: no such place, or no picture in it.
-    """
-    if not is_folder(place):
-        image.check_there(place)
-        return [place]
-    paths = (place / name for name in sorted(names_in(place)) if not name.startswith("."))
-    found = [path for path in paths if path.suffix.lower() in PICTURES]
-    if not found:
-        raise InputError(f"{place} holds no picture; it needs files that end in {', '.join(PICTURES)}")
-    return found
+        Args:
+            stage: index of the scale, 0 the coarsest.
+        """
+        scale = self.stages[stage][0]
+        return scale.iterations * scale.height * scale.width
 
 
-def _listed(path: AnyPath, options: Options, out: AnyPath) -> Iterator[Entry]:
-    known = {*PLACES, *(f.name for f in fields(Config)), "image_size", "style_scale", "preset"}
-    parse = _row_parser(options)
-    found: list[tuple[str, Entry]] = []
-    for number, row in _rows(path):
-        row = {key.strip().replace("-", "_"): value for key, value in row.items() if value not in ("", None)}
-        where = f"{path}, row {number}"
-        unknown = sorted(set(row) - known)
-        if unknown:
-            raise InputError(f"{where}: unknown column {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        missing = [place for place in PLACES if place not in row]
-        if missing:
-            raise InputError(f"{where}: no {missing[0]}; every row needs {', '.join(PLACES)}")
-        output = str(row["output"])
-        try:
-            content, style = (join(path.parent, str(row[place])) for place in ("content", "style"))
-            if (out / output).name != output:
-                raise InputError(f"output {output} must be a name without folders; they all go into {out}")
-            settings = parse(json.dumps({key: value for key, value in row.items() if key not in PLACES}))
-            check_sizes(settings.image_size, settings.style_scale)
-            config = config_of(settings)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
-        entry = Entry(content, style, out / output, settings.image_size, settings.style_scale, config)
-        found.append((where, entry))
-    files = dict.fromkeys(file for _, entry in found for file in (entry.content, entry.style))
-    with ThreadPoolExecutor(REQUESTS) as pool:
-        missing = dict(zip(files, pool.map(_missing, files), strict=True))
-    for where, entry in found:
-        for file in (entry.content, entry.style):
-            if missing[file]:
-                raise InputError(f"{where}: {missing[file]}")
-        yield entry
+@dataclass(frozen=True)
+class Schedule:
+    """How the jobs are computed, known before any work."""
+
+    tasks: list[Task]
+    style_canvases: dict[Size, Size]
+    """of each size of a style image; one program computes the targets of all that share a canvas"""
+
+    @property
+    def buckets(self) -> Counter[Program]:
+        """How many scales of all jobs each program gets."""
+        return Counter(program for task in self.tasks for _, program in task.stages)
+
+    @property
+    def waste(self) -> float:
+        """Share of the computed pixels that lies outside the images."""
+        pixels = [(s.height * s.width, p.canvas[0] * p.canvas[1]) for task in self.tasks for s, p in task.stages]
+        return 1 - sum(p for p, _ in pixels) / max(1, sum(c for _, c in pixels))
 
 
-def _missing(path: AnyPath) -> str:
-    """Why there is no file at that path; empty where there is."""
-    try:
-        image.check_there(path)
-    except InputError as error:
-        return str(error)
-    return ""
+@dataclass(frozen=True)
+class Extras:
+    """What the caller puts in place of what the settings name."""
+
+    terms: tuple[Term, ...] | None = None
+    optimizer: Optimizer | None = None
+    mesh: Mesh | None = None
+    """devices over which the rows of each picture are split"""
 
 
-def _rows(path: AnyPath) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a CSV or JSON-lines file by their numbers, the first one's is 1."""
-    if path.suffix.lower() not in (".csv", ".jsonl", ".json"):
-        raise InputError(f"{path}: give a .csv or .jsonl file")
-    try:
-        with reaching(path):
-            text = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({one_line(error)}); give a text file of jobs") from None
-    lines = [line for line in text.splitlines() if line.strip()]
-    if path.suffix.lower() == ".csv":
-        for number, row in enumerate(csv.DictReader(lines), 1):
-            if None in row or None in row.values():
-                raise InputError(f"{path}, row {number}: {len(row)} columns are named, this row has others")
-            yield number, row
-        return
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, row {number}: not JSON ({error}); write one object a line") from None
-        if not isinstance(row, dict):
-            raise InputError(f"{path}, row {number}: {line[:40]} is no object; write one object a line")
-        yield number, row
+def make_schedule(jobs: Sequence[Job], config: Config, extras: Extras = Extras()) -> Schedule:
+    """Returns every job's scales and their programs.
 
-
-def _row_parser(options: Options) -> Any:
-    """From a row's settings, as JSON, to `RowOptions`; what it leaves open is the command line's."""
-    file = options.file
-    groups = {"balance": options.balance, "layer": options.layer, "solver": options.solver}
-    default = RowOptions(file.image_size, file.style_scale, **groups)
-
-    @cache
-    def parse(settings: str) -> RowOptions:
-        arguments: list[str] = []
-        for key, value in json.loads(settings).items():
-            flag = "--" + key.replace("_", "-")
-            if key in ("checkpoint", "normalize_filters"):
-                yes = str(value).lower() in ("true", "1", "yes")
-                arguments += [flag] if yes else ["--no-normalize-filters"] if key == "normalize_filters" else []
-            else:
-                arguments += [flag, *(map(str, value) if isinstance(value, list) else str(value).split())]
-        return with_preset(
-            parse_into(RowOptions, arguments, default), default, partial(parse_into, RowOptions, arguments)
-        )
-
-    return parse
-
-
-def check_outputs(entries: Iterable[Entry], present: set[str], *, overwrite: bool) -> None:
-    """What can be refused before any work; `present` are names that are taken.
+    Args:
+        jobs: what to paint.
+        config: the settings of the jobs that have none of their own.
+        extras: the caller's own terms, optimizer and mesh.
 
     Raises:
-        InputError: a picture that is also an input, cannot be written, or has the name of another one.
+        InputError: scales that an image has no room for, or a setting that cannot be.
     """
-    entries = list(entries)
-    inputs = {resolved(path) for entry in entries for path in (entry.content, entry.style)}
-    folders = set()
-    for entry in entries:
-        if resolved(entry.output) in inputs:
-            raise InputError(f"{entry.output} is also an input; write the results somewhere else")
-        if entry.output.name in present and not overwrite:
-            raise InputError(f"{entry.output} exists; give --overwrite to replace it, or another --output")
-        image.check_format(entry.output)
-        if entry.output.parent not in folders:
-            image.check_folder(entry.output)
-            folders.add(entry.output.parent)
+    planned: list[tuple[Job, Config, list[tuple[Scale, tuple]]]] = []
+    counts: dict[tuple, Counter[Size]] = {}
+    styles: Counter[Size] = Counter()
+    kinds: dict[Any, tuple] = {}
+    for job in jobs:
+        own = job.config or config
+        stages = []
+        for scale in scales(*job.content.size, own.iterations, own.scales):
+            kind = _kind(job, own, scale, extras, kinds)
+            counts.setdefault(kind, Counter())[scale.height, scale.width] += 1
+            styles.update(style_size(job, style.picture, scale) for style in job.styles.values())
+            stages.append((scale, kind))
+        planned.append((job, own, stages))
+    canvases = {kind: _canvases(kind, sizes) for kind, sizes in counts.items()}
+    exact = {
+        (kind, canvas): len({size for size in sizes if canvases[kind][size] == canvas}) == 1
+        for kind, sizes in counts.items()
+        for canvas in canvases[kind].values()
+    }
+    tasks = []
+    for job, own, stages in planned:
+        programs = []
+        for scale, kind in stages:
+            canvas = canvases[kind][scale.height, scale.width]
+            programs.append((scale, Program(canvas, not exact[kind, canvas], *kind)))
+        tasks.append(Task(job, own, programs))
+    split = any(kind[0].tile or kind[0].mesh is not None for kind in counts)
+    return Schedule(tasks, {size: size for size in styles} if split else bucket_sizes(styles))
+
+
+def _canvases(kind: tuple, sizes: Counter[Size]) -> dict[Size, Size]:
+    """The canvas of each size; windows and split rows have no masks, so that each size is its own there."""
+    objective = kind[0]
+    return {size: size for size in sizes} if objective.tile or objective.mesh is not None else bucket_sizes(sizes)
+
+
+def _kind(job: Job, config: Config, scale: Scale, extras: Extras, kinds: dict[Any, tuple]) -> tuple:
+    """All but the padded size that must be equal for two scales to share a program: the objective and the solver."""
+    sides = [side for style in job.styles.values() for side in style_size(job, style.picture, scale)]
+    levels = pyramid_levels(min(scale.height, scale.width, *sides), config.style_pyramid_levels)
+    weights = tuple(style.weight for style in job.styles.values())
+    masked = tuple(style.mask is not None for style in job.styles.values())
+    key = (replace(config, iterations=0, seed=0, init="content"), levels, weights, masked)
+    if key not in kinds:
+        terms = extras.terms if extras.terms is not None else default_terms(config, job.styles, weights, masked)
+        objective = objective_for(config, mesh=extras.mesh, terms=terms)
+        objective = replace(objective, style_pyramid_levels=min(levels, objective.style_pyramid_levels))
+        kinds[key] = objective, solver_for(config, extras.optimizer)
+    return kinds[key]
+
+
+def style_size(job: Job, style: Picture, scale: Scale) -> Size:
+    """Returns the (height, width) of a style image at a scale: reduced as the content is.
+
+    Args:
+        job: whose content is painted.
+        style: one of its paintings.
+        scale: the scale of the result.
+    """
+    height = job.content.size[0]
+    down, across = (max(MIN_SIDE, round(side * scale.height / height)) for side in style.size)
+    return down, across

@@ -10,8 +10,9 @@ from typing import Any
 
 from jnst.errors import InputError
 
-_ONE_SCALE: dict[str, Any] = {"scales": ("1",), "style_sizes": 1}
-_STUDY: dict[str, Any] = {**_ONE_SCALE, "loss": "mse", "init": "content", "gradients": "separate"}
+COMMON: dict[str, Any] = {"scales": ("1",), "style_pyramid_levels": 1}
+"""what every preset sets"""
+_STUDY: dict[str, Any] = {**COMMON, "loss": "mse", "init": "content", "gradients": "separate"}
 _ALL = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 _HIGH = ("conv3_1", "conv4_1", "conv5_1")
 
@@ -30,7 +31,7 @@ def _study(style_layers: tuple[str, ...], content_layer: str, advice: str) -> Pr
 
 PRESETS = {
     "gatys2016": Preset(
-        {**_ONE_SCALE, "content_layers": ("conv4_2",), "style_layers": _ALL, "pooling": "average", "loss": "sum",
+        {**COMMON, "content_layers": ("conv4_2",), "style_layers": _ALL, "pooling": "average", "loss": "sum",
          "content_weight": 1e-3, "style_weight": 1.0, "init": "noise", "normalize_filters": True},
         "the CVPR paper: sums of squares, average pooling, normalized filters, alpha/beta 1e-3, from noise",
     ),
@@ -47,28 +48,19 @@ PRESETS = {
 }  # fmt: skip
 
 
-def settings_of(name: str) -> dict[str, Any]:
-    """Fields of `Config` that a preset sets.
+def preset_settings(name: str) -> dict[str, Any]:
+    """Returns the fields of `Config` that a preset sets.
+
+    Args:
+        name: a key of `PRESETS`.
 
     Raises:
         InputError: no such preset.
     """
     if name not in PRESETS:
-        raise InputError(f"--preset {name} is not known; there are {', '.join(PRESETS)}; see --list-presets")
+        known = ", ".join(PRESETS)
+        raise InputError(f"`preset` {name} is not known; there are {known}; see `list_presets`", field="preset")
     return dict(PRESETS[name].settings)
 
 
-def listing() -> str:
-    """All presets for people: name, when to use it, what it sets."""
-    lines = []
-    for name, preset in PRESETS.items():
-        told = {key: value for key, value in preset.settings.items() if key not in _ONE_SCALE}
-        options = " ".join(f"--{key.replace('_', '-')}{_told(value)}" for key, value in told.items())
-        lines += [f"{name}: {preset.advice}", f"    {options}"]
-    return "\n".join([*lines, "all of them: --scales 1 --style-sizes 1; an option given beside a preset overrides it"])
-
-
-def _told(value: Any) -> str:
-    if value is True:
-        return ""
-    return " " + (" ".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else value)
+settings_of = preset_settings  # the name from before, for scripts that another branch moves; it goes when it is merged

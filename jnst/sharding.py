@@ -14,26 +14,45 @@ from jnst.errors import InputError
 
 
 def mesh_of(count: int) -> Mesh | None:
-    """The first so many local devices; None for a single one.
+    """Makes a mesh of the first local devices.
+
+    Args:
+        count: how many, at least 1.
+
+    Returns:
+        The mesh with one axis "rows"; None for a single device.
 
     Raises:
         InputError: there are fewer.
     """
     devices = jax.local_devices()
     if count > len(devices):
-        raise InputError(f"--devices {count}: this machine has {len(devices)}; give at most that many")
+        raise InputError(f"`devices` {count}: this machine has {len(devices)}; give at most that many")
     return (
         jax.make_mesh((count,), ("rows",), axis_types=(AxisType.Auto,), devices=devices[:count]) if count > 1 else None
     )
 
 
-def split(x: Float[Array, "n h w 3"], mesh: Mesh, unit: int) -> Float[Array, "n _h w 3"]:
-    """By rows, below which zeros are laid until every device has as many, in multiples of `unit`."""
+def split(x: Float[Array, "n h w c"], mesh: Mesh, unit: int) -> Float[Array, "n _h w c"]:
+    """Splits images by rows, below which zeros are laid until every device has as many.
+
+    Args:
+        x: images.
+        mesh: of one axis.
+        unit: each device gets a multiple of so many rows, the deepest layer's stride.
+
+    Returns:
+        The images with the rows of zeros, a part on each device.
+    """
     rows = unit * mesh.size
     padded = jnp.pad(x, ((0, 0), (0, -x.shape[1] % rows), (0, 0), (0, 0)))
     return lax.with_sharding_constraint(padded, NamedSharding(mesh, PartitionSpec(None, mesh.axis_names[0])))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The whole of an array on every device."""
+    """Returns the sharding of an array that lies whole on every device.
+
+    Args:
+        mesh: the devices.
+    """
     return NamedSharding(mesh, PartitionSpec())

@@ -1,36 +1,55 @@
-"""Eight fake CPU devices, strict shapes, and what several test files share."""
+"""Eight fake CPU devices, strict shapes, which tests are fast, and what several test files share."""
 
 import os
+from pathlib import Path
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # nothing goes into the user's cache, nothing comes from it
+# Compiling is most of the time. Equal programs are compiled once by all workers and by the next run, not by each test;
+# nothing goes into the user's cache, nothing comes from it.
+COMPILED = Path(__file__).resolve().parent.parent / ".pytest_cache" / "compiled"
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "true"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 os.environ.pop("JNST_WEIGHTS", None)
 os.environ["JNST_WEIGHTS_URL"] = "http://127.0.0.1:9/vgg19.h5"  # nothing listens there: no test leaves this machine
 
 from jaxtyping import install_import_hook
 
-# every module with arrays but `solver`, whose class comes from jaxopt; `config` checks its own values, in words
-CHECKED = ("batch", "formats", "image", "layers", "losses", "manifest", "measured", "minimize", "normalize",
-           "objective", "paths", "resample", "scales", "sharding", "slots", "tasks", "tiles", "transfer", "unpickle",
-           "vgg", "weights", "winograd")  # fmt: skip
-install_import_hook([f"jnst.{module}" for module in CHECKED], "beartype.beartype")
+# every package with arrays; `config` checks its own values, in words
+PACKAGES = ("network", "losses", "io", "auto_layers", "batching", "capacity", "engine", "jobs", "problem", "records",
+            "scheduler", "sharding", "strategies", "targets", "transfer")  # fmt: skip
+install_import_hook([f"jnst.{package}" for package in PACKAGES], "beartype.beartype")
 
-from pathlib import Path
-
+import hypothesis
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
+from helpers import FAST_FILES, KERAS_VGG19, TESTS
 
-from jnst import weights
-from jnst.weights import Weights
+from jnst.io import weights
+from jnst.io.weights import Weights
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-SHARED = Path(__file__).parent.parent.parent / "shared"
-KERAS_VGG19 = SHARED / "weights" / "vgg19_oxford_keras_layout.h5"
-IMAGES = SHARED / "images"
+# few cases, no deadline: what is slow is the first one, which compiles or opens files
+hypothesis.settings.register_profile(
+    "jnst",
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],  # tmp_path, whose files each case rewrites
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate, hypothesis.Phase.shrink),
+    database=None,
+    derandomize=True,
+)
+hypothesis.settings.load_profile("jnst")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        late = item.get_closest_marker("slow") or item.get_closest_marker("thorough")
+        if item.path.relative_to(TESTS).as_posix() in FAST_FILES and not late:
+            item.add_marker(pytest.mark.fast)
 
 
 @pytest.fixture(scope="session")
@@ -47,12 +66,3 @@ def keras_vgg19() -> Weights:
     if not KERAS_VGG19.exists():
         pytest.skip(f"real VGG-19 weights are not at {KERAS_VGG19}")
     return weights.load(KERAS_VGG19)
-
-
-def picture(height: int, width: int, *, seed: int = 0) -> jax.Array:
-    """(1, h, w, 3) in [0, 1]: smooth colours and grain."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width] / 11.0
-    phase = rng.uniform(0, 6, 3)
-    waves = np.stack([np.sin(x + phase[0]), np.cos(y + phase[1]), np.sin(x * y / 5 + phase[2])], -1)
-    return jnp.asarray(np.clip(0.5 + 0.3 * waves + rng.uniform(-0.2, 0.2, waves.shape), 0, 1), jnp.float32)[None]

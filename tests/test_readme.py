@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jnst import run
+from jnst.cli.options import make_config, parse
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -25,7 +25,7 @@ def test_the_options_of_the_readme_exist():
     lines = [line for line in re.findall(r"`(--[^`]*)`", table) if "help" not in line]
     assert len(lines) >= 8
     for line in lines:
-        run.config_of(run.parse(["photo.jpg", "painting.jpg", *line.split()]))
+        make_config(parse(["photo.jpg", "painting.jpg", *line.split()]))
 
 
 def test_links_lead_somewhere():

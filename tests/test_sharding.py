@@ -1,16 +1,17 @@
 import jax
 import numpy as np
 import pytest
-from conftest import picture
+from helpers import picture
 
-from jnst import Config, InputError, plan, sharding, stylize
-from jnst.weights import Weights
+from jnst import Config, InputError, sharding, strategies, stylize
+from jnst.io.weights import Weights
 
 SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv3_1"), iterations=3,
-               scales=("2",), style_sizes=1)  # fmt: skip
+               scales=("2",), style_pyramid_levels=1)  # fmt: skip
 SIZE = (67, 72)  # no multiple of anything
 
 
+@pytest.mark.thorough
 def test_four_devices_paint_what_one_paints(vgg16: Weights):
     content, style = picture(*SIZE), picture(50, 60, seed=1)
     alone = stylize(content, style, SMALL, vgg16)
@@ -20,8 +21,10 @@ def test_four_devices_paint_what_one_paints(vgg16: Weights):
 
 
 def test_each_device_holds_its_rows_only(vgg16: Weights):
-    one, four = (plan.peak_bytes(SMALL, vgg16.params, (256, 128), mesh) for mesh in (None, sharding.mesh_of(4)))
-    assert four - plan.OVERHEAD < 0.6 * (one - plan.OVERHEAD)  # weights and the solver's history are whole
+    one, four = (strategies.peak_bytes(SMALL, vgg16.params, (256, 128), mesh) for mesh in (None, sharding.mesh_of(4)))
+    assert four - strategies.OVERHEAD_BYTES < 0.6 * (
+        one - strategies.OVERHEAD_BYTES
+    )  # weights and the solver's history are whole
 
 
 def test_one_device_needs_no_mesh():
@@ -29,11 +32,11 @@ def test_one_device_needs_no_mesh():
 
 
 def test_more_devices_than_there_are_are_refused():
-    with pytest.raises(InputError, match=f"--devices 99: this machine has {jax.local_device_count()}"):
+    with pytest.raises(InputError, match=f"devices 99: this machine has {jax.local_device_count()}"):
         sharding.mesh_of(99)
 
 
 def test_tiles_and_several_devices_are_refused(vgg16: Weights):
     config = Config(tile=300, scales=("1",))
-    with pytest.raises(InputError, match="--tile 300 and several devices"):
+    with pytest.raises(InputError, match="tile 300 and several devices"):
         stylize(picture(*SIZE), picture(*SIZE), config, vgg16, mesh=sharding.mesh_of(2))

@@ -1,0 +1,8 @@
+"""`python -m jnst`: the same as the command `jnst`."""
+
+import sys
+
+from jnst.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

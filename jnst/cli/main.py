@@ -1,0 +1,74 @@
+"""The command `jnst`: parse, dispatch, exit code.
+
+    jnst CONTENT STYLE [-o OUTPUT] [options]        one picture: `jnst.cli.single`
+    jnst CONTENTS/ STYLES/ -o FOLDER [options]      many: `jnst.cli.many`
+
+Exit codes: 0 done; 1 the loss left the finite numbers, or some of many pictures failed; 2 something given cannot be
+used; 130 interrupted. What cannot be used is said in one line before anything is computed or written. JAX is imported
+only after the first checks.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from jnst.cli.many import is_batch, run_batch
+from jnst.cli.options import list_presets, parse, render
+from jnst.cli.progress import log
+from jnst.cli.single import run_single
+from jnst.errors import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: without the program's name; None: those of this process.
+
+    Returns:
+        The exit code.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own remarks; its errors come as exceptions all the same
+    try:
+        return run(arguments)
+    except InputError as error:
+        log(render(error))
+        return 2
+    except KeyboardInterrupt:
+        log("interrupted; no picture was written")
+        return 130
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Does what the command line asks for.
+
+    Args:
+        arguments: without the program's name; None: those of this process.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+    options = parse(arguments)
+    if options.report.version:
+        print(f"jnst {version()}")
+    elif options.preset.list_presets:
+        print(list_presets())
+    else:
+        return run_batch(options) if is_batch(options) else run_single(options)
+    return 0
+
+
+def version() -> str:
+    """Returns the version that is installed; "unknown" for a checkout that is not."""
+    try:
+        return metadata.version("jnst")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,269 @@
+"""The command line for many pictures: folders or a jobs file in, a folder of pictures and its manifest out.
+
+Exit codes: 0 all done; 1 some failed, with a summary; 2 something given cannot be used; 130 interrupted. Stopped at any
+time and begun again, it goes on where it was.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jnst.cli.batch_jobs import make_jobs
+from jnst.cli.checks import (
+    require_at_least,
+    require_common,
+    require_jobs_file,
+    require_output,
+    require_output_folder,
+)
+from jnst.cli.jobfile import BatchRow, read_rows, require_row_outputs
+from jnst.cli.options import MISSING_PATH, Options
+from jnst.cli.processes import join_processes, leave_processes
+from jnst.cli.progress import BatchReporter, display, log
+from jnst.cli.sheet import write_sheet
+from jnst.cli.strategy import memory_limit
+from jnst.cli.weights import load_weights
+from jnst.config import AUTO, check_for_batch
+from jnst.errors import InputError
+from jnst.io import image
+from jnst.io.manifest import Manifest, is_begun, open_manifest
+from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir
+
+if TYPE_CHECKING:
+    from jnst.io.weights import Weights
+    from jnst.jobs import Job
+    from jnst.records import Result
+
+UNWRITTEN = 8  # finished pictures that wait for the disk: with more, painting waits
+
+
+def is_batch(options: Options) -> bool:
+    """Returns whether the command line asks for many pictures.
+
+    Args:
+        options: of the command line.
+    """
+    return options.batch.jobs is not None or any(is_folder(path) for path in (options.content, options.style))
+
+
+def validate_batch(options: Options) -> AnyPath:
+    """Refuses what can be refused before any file is looked at.
+
+    Args:
+        options: of the command line.
+
+    Returns:
+        The folder of the results.
+
+    Raises:
+        InputError: a combination that cannot be.
+    """
+    batch = options.batch
+    if batch.jobs is not None and (options.content, options.style) != (MISSING_PATH, MISSING_PATH):
+        raise InputError("`jobs` stands without CONTENT and STYLE; give one of the two")
+    if batch.jobs is not None:
+        require_jobs_file(batch.jobs)
+    elif options.style == MISSING_PATH:
+        raise InputError("STYLE is missing; give a painting or a folder of them; see --help")
+    out = require_output_folder(options.file.output)
+    require_common(options)
+    single = {"trace": options.report.trace, "save_every": options.report.save_every, "plan": options.machine.plan,
+              "devices": options.machine.devices != 1}  # fmt: skip
+    for name, value in single.items():
+        if value:
+            raise InputError(f"`{name}` is for single pictures")
+    require_at_least(0, batch_size=batch.batch_size)
+    if not 0 <= batch.process < batch.processes:
+        raise InputError(f"`process` {batch.process} of `processes` {batch.processes}: count from 0")
+    if batch.contact_sheet:
+        probe = batch.contact_sheet.parent != out  # which is made later
+        require_output(batch.contact_sheet, option="contact_sheet", overwrite=True, probe=probe)
+    return out
+
+
+def run_batch(options: Options) -> int:
+    """Paints all pictures.
+
+    Args:
+        options: of the command line.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+    out = validate_batch(options)
+    rows = read_rows(options, out)
+    for config in {row.config for row in rows}:
+        check_for_batch(config, normalized=options.weight.normalize_with is not None)
+    make_folder(out)
+    process, processes = join_processes(options)
+    own = rows[process::processes]
+    require_free_places(options, out, rows, own)
+    if processes == 1:
+        for unfinished in out.glob(f"{image.UNFINISHED}*"):
+            unfinished.unlink(missing_ok=True)
+    weights = load_weights(options)
+    network = {"sha256": weights.sha256, "normalized": weights.normalized}
+    manifest = open_manifest(out, process, processes, network)
+    todo = [row for row in own if not manifest.has(row)]
+    quiet = options.report.quiet
+    with display(1.0, quiet=quiet or not todo, prefix="jnst: ") as show:
+        reporter = BatchReporter(len(own), len(own) - len(todo), show, quiet=quiet)
+        try:
+            failures = paint(todo, manifest, reporter, options, weights) if todo else {}
+        except KeyboardInterrupt:
+            log(f"interrupted; {reporter.done} of {len(own)} are done; begin again to go on")
+            return 130
+        finally:
+            manifest.close()
+    leave_processes(options)
+    if options.batch.contact_sheet and process == 0:
+        write_sheet(rows, options.batch.contact_sheet)
+    return report(failures, len(own), out, reporter, quiet=quiet)
+
+
+def make_folder(out: AnyPath) -> None:
+    """Makes the folder of the results; in an object store folders are parts of names.
+
+    Args:
+        out: the folder.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    if is_object(out):
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be made ({error.strerror}); give another -o") from None
+
+
+def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow], own: Sequence[BatchRow]) -> None:
+    """Refuses pictures and a contact sheet that would take the place of something else.
+
+    A folder in which a batch has begun may have its pictures and its sheet replaced.
+
+    Args:
+        options: of the command line.
+        out: the folder of the results.
+        rows: of all processes.
+        own: of this process.
+
+    Raises:
+        InputError: naming the first.
+    """
+    begun, overwrite = is_begun(out), options.file.overwrite
+    require_row_outputs(own, set() if begun else listdir(out), overwrite=overwrite)
+    if options.batch.contact_sheet:
+        taken = {canonical(path) for row in rows for path in (row.content, row.style, row.output)}
+        require_output(
+            options.batch.contact_sheet, option="contact_sheet", inputs=taken, overwrite=begun or overwrite, probe=False
+        )  # fmt: skip
+
+
+def paint(
+    todo: Sequence[BatchRow], manifest: Manifest, reporter: BatchReporter, options: Options, weights: "Weights"
+) -> dict[BatchRow, str]:
+    """Paints what is to do and writes it meanwhile.
+
+    Args:
+        todo: rows without a picture.
+        manifest: open.
+        reporter: of the batch.
+        options: of the command line.
+        weights: of the network.
+
+    Returns:
+        Why there is no picture, of each row that failed.
+    """
+    if not options.machine.no_compilation_cache:
+        from jnst.io.compile_cache import keep_compiled
+
+        keep_compiled()
+    failures: dict[BatchRow, str] = {}
+    jobs = make_jobs(todo, failures)
+    for _ in failures:
+        reporter.picture_failed()
+    if any(AUTO in (job.config.content_layers, job.config.style_layers) for job in jobs if job.config):
+        reporter.log("measuring the images, whose layers are to be chosen")
+    with ThreadPoolExecutor(1) as writer:
+        pending: list[Future] = []
+        for result in results(jobs, weights, reporter, options):
+            row: BatchRow = result.name
+            if result.error or result.image is None:
+                failures[row] = result.error
+                reporter.picture_failed()
+            else:
+                pending.append(writer.submit(write, result, row, manifest))
+                reporter.picture_done()
+            while pending and (pending[0].done() or len(pending) > UNWRITTEN):  # a full disk ends the run
+                pending.pop(0).result()
+        for future in pending:
+            future.result()
+    return failures
+
+
+def results(
+    jobs: Sequence["Job"], weights: "Weights", reporter: BatchReporter, options: Options
+) -> Iterator["Result"]:  # fmt: skip
+    """Returns the results of the jobs as they come, on all devices of this machine.
+
+    Args:
+        jobs: to paint.
+        weights: of the network.
+        reporter: is told the schedule and every step.
+        options: of the command line.
+    """
+    import jax
+
+    from jnst.scheduler import stylize_many
+
+    devices = jax.local_devices()
+    mesh = jax.sharding.Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
+    return stylize_many(
+        jobs, weights, mesh=mesh, batch_size=options.batch.batch_size,
+        memory=memory_limit(options), on_schedule=reporter.schedule, on_step=reporter.step,
+    )  # fmt: skip
+
+
+def write(result: "Result", row: BatchRow, manifest: Manifest) -> None:
+    """Writes a picture, whole or not at all, and then its line in the manifest.
+
+    Args:
+        result: with a picture.
+        row: that it is of.
+        manifest: open.
+    """
+    assert result.image is not None
+    image.save(result.image, row.output)
+    facts = {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,
+             "stop_reason": result.stop_reason}  # fmt: skip
+    config = result.config  # with the layers that were chosen, where they were
+    manifest.add(row, {**facts, "content_layers": config.content_layers, "style_layers": config.style_layers})
+
+
+def report(failures: Mapping[BatchRow, str], total: int, out: AnyPath, reporter: BatchReporter, *, quiet: bool) -> int:
+    """Prints what failed and the last line.
+
+    Args:
+        failures: why there is no picture, of each row without one.
+        total: rows of this process.
+        out: the folder of the results.
+        reporter: of the batch.
+        quiet: whether to print errors only.
+
+    Returns:
+        The exit code.
+    """
+    for row, reason in failures.items():
+        log(f"{row.content} x {row.style}: {reason}")
+    if failures:
+        log(f"{len(failures)} of {total} failed")
+    if not quiet:
+        print(f"{out}  ({total - len(failures)} pictures, {reporter.seconds():.0f} s)")
+    return 1 if failures else 0

@@ -1,0 +1,275 @@
+"""What the command line takes: groups of options, whose names and comments are those of `--help`, and their parser.
+
+The settings of the transfer itself come from `Config` (`jnst.cli.settings`). Needs no JAX.
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import tyro
+
+from jnst.cli.settings import GROUPS, flag, group_class, settings_to_flags
+from jnst.config import Config
+from jnst.errors import InputError
+from jnst.io.paths import AnyPath, parse_local_path, parse_path
+from jnst.network.architecture import Backbone
+from jnst.presets import COMMON, PRESETS, preset_settings
+
+T = TypeVar("T")
+NoNegation = tyro.conf.FlagCreatePairsOff
+"""of flags that nothing but the user sets: no --no-... is needed"""
+MISSING_PATH = Path("-")
+"""stands for CONTENT or STYLE where it is not given"""
+
+
+def _read_as(parse_path: Callable[[str], Any]) -> Any:
+    """How a path is made of what is given."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda words: parse_path(words[0]),
+        is_instance=lambda value: isinstance(value, AnyPath | None),
+        str_from_instance=lambda path: [str(path)],
+    )
+
+
+_local_path_arg, _path_arg = _read_as(parse_local_path), _read_as(parse_path)
+
+
+def _hint(metavar: str, default: str, **more: Any) -> Any:
+    """How the help shows an option that may be left out."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})", **more)
+
+
+def _unless_jobs(name: str) -> Any:
+    return tyro.conf.arg(metavar=name, help_behavior_hint="(required without --jobs)")
+
+
+if TYPE_CHECKING:
+    BalanceOptions = LayerOptions = SolverOptions = Any
+else:
+    BalanceOptions, LayerOptions, SolverOptions = map(group_class, GROUPS)
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """What is read and written."""
+
+    output: Annotated[AnyPath | None, _path_arg, _hint("PATH", "CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = (
+        None
+    )
+    """the picture to write, .png .jpg .webp or .tif; of many pictures, their folder"""
+    image_size: int = 512
+    """longer side of the result in pixels, at least 32; never enlarges; 0 keeps the content's size"""
+    style_scale: float = 1.0
+    """longer side of the painting over the result's: smaller makes smaller strokes; never enlarges"""
+    overwrite: bool = False
+    """replace existing files"""
+
+
+@dataclass(frozen=True)
+class PresetOptions:
+    """Settings with names, from the papers; what is given beside one overrides that part of it."""
+
+    preset: Annotated[str | None, _hint("NAME", "none")] = None
+    """layers, losses, weights and start of a paper or of one of its figures; see --list-presets"""
+    list_presets: bool = False
+    """print all presets and when to use which"""
+
+
+@dataclass(frozen=True)
+class WeightOptions:
+    """Which network judges."""
+
+    backbone: Backbone = "auto"
+    """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
+    weights: Annotated[Path | None, _local_path_arg, _hint("PATH", "searched for")] = None
+    """a weight file: .h5 .mat .safetensors .pth .npz .npy"""
+    offline: bool = False
+    """never touch the network"""
+    normalize_with: Annotated[AnyPath | None, _path_arg, _hint("PATH", "the two images")] = None
+    """folder of images whose mean activations --normalize-filters brings to 1"""
+
+
+@dataclass(frozen=True)
+class MachineOptions:
+    """Memory, devices and the cache of compiled programs."""
+
+    max_memory: Annotated[str | None, _hint("SIZE", "what is free")] = None
+    """take no more than so much, such as 6GB: a slower way is chosen where a faster one does not fit"""
+    plan: bool = False
+    """print what the run would take, memory and minutes, and how it would compute; paint nothing"""
+    devices: int = 1
+    """split the picture by its rows over so many devices of this machine"""
+    no_compilation_cache: bool = False
+    """compile anew instead of keeping compiled programs in the user's cache directory"""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is shown and written meanwhile."""
+
+    save_every: int = 0
+    """also write the best picture so far after every so many iterations, 0: never"""
+    trace: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
+    """write settings, every iteration's losses and the end as JSON lines"""
+    quiet: bool = False
+    """print nothing but errors"""
+    version: bool = False
+    """print the version"""
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """Of many pictures: folders instead of images, or a list of jobs."""
+
+    jobs: Annotated[AnyPath | None, _path_arg, _hint("PATH", "none")] = None
+    """CSV or JSON lines with content, style, output and any option a row, instead of CONTENT and STYLE"""
+    batch_size: int = 0
+    """pictures at a time on each device, 0: as many as it uses well and holds"""
+    contact_sheet: Annotated[AnyPath | None, _path_arg, _hint("PATH", "none")] = None
+    """also write one picture of all results, content down the side and style along the top"""
+    coordinator: Annotated[str | None, _hint("HOST:PORT", "none")] = None
+    """of several machines (jax.distributed), each of which does its share; auto where the cluster tells it"""
+    processes: int = 1
+    """how many there are, with --coordinator HOST:PORT"""
+    process: int = 0
+    """which of them this one is, from 0"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Repaint a photograph in the manner of a painting."""
+
+    content: tyro.conf.Positional[Annotated[AnyPath, _path_arg, _unless_jobs("CONTENT")]] = MISSING_PATH
+    """the photograph, or a folder of them"""
+    style: tyro.conf.Positional[Annotated[AnyPath, _path_arg, _unless_jobs("STYLE")]] = MISSING_PATH
+    """the painting, or a folder of them"""
+    file: NoNegation[FileOptions] = field(default_factory=FileOptions)
+    preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
+    balance: BalanceOptions = field(default_factory=BalanceOptions)
+    layer: LayerOptions = field(default_factory=LayerOptions)
+    solver: NoNegation[SolverOptions] = field(default_factory=SolverOptions)
+    weight: NoNegation[WeightOptions] = field(default_factory=WeightOptions)
+    machine: NoNegation[MachineOptions] = field(default_factory=MachineOptions)
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    report: NoNegation[ReportOptions] = field(default_factory=ReportOptions)
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """What a row of a jobs file may set. Unlike the command line, a row may take back what that has switched on."""
+
+    image_size: int
+    style_scale: float
+    preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
+    balance: BalanceOptions = field(default_factory=BalanceOptions)
+    layer: LayerOptions = field(default_factory=LayerOptions)
+    solver: SolverOptions = field(default_factory=SolverOptions)
+
+
+Parsed = TypeVar("Parsed", Options, RowOptions)
+FLAGS = {option.name
+         for group in (Config, FileOptions, PresetOptions, WeightOptions, MachineOptions, BatchOptions, ReportOptions)
+         for option in fields(group)}  # fmt: skip
+"""names of all fields that are options"""
+
+
+def parse(arguments: Sequence[str] | None) -> Options:
+    """Returns the options of a command line; `--help` prints and exits.
+
+    Args:
+        arguments: without the program's name; None: those of this process.
+
+    Raises:
+        InputError: what the parser says, in one line; an unknown preset.
+    """
+    return parse_over(Options, arguments, Options())
+
+
+def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Parsed) -> Parsed:
+    """Returns options; those that are not given come from the preset where one is given, else from `default`.
+
+    Strength and the weights of content and style exclude each other: of the two, what is given stands.
+
+    Args:
+        kind: `Options` or `RowOptions`.
+        arguments: of the command line or of a row.
+        default: what is not given.
+
+    Raises:
+        InputError: what the parser says, in one line; an unknown preset.
+    """
+    given = _parse_into(kind, arguments, default)
+    if given.preset.preset is None:
+        return given
+    settings = preset_settings(given.preset.preset)
+    if given.balance.strength is not None:
+        settings |= {"content_weight": None, "style_weight": None}
+    elif (given.balance.content_weight, given.balance.style_weight) != (None, None):
+        settings |= {"strength": None}
+    groups = {}
+    for group, (_, names) in GROUPS.items():
+        groups[group] = replace(getattr(default, group), **{n: settings[n] for n in names if n in settings})
+    return _parse_into(kind, arguments, replace(default, **groups))
+
+
+def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T) -> T:
+    messages = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(messages):
+            return tyro.cli(kind, prog="jnst", args=arguments, default=default, config=(tyro.conf.OmitArgPrefixes,))
+    except SystemExit as stop:
+        if stop.code == 0:
+            raise
+        raise InputError(_unboxed(messages.getvalue())) from None
+
+
+def _unboxed(text: str) -> str:
+    """The parser's framed message as one line; where standard output is no UTF-8, the frame is blanks and dashes."""
+    message: list[str] = []
+    for line in text.splitlines()[1:]:  # the first one is the title
+        line = line.strip("│ ")
+        if message and re.fullmatch("─+|-+|╰.*", line):
+            break
+        message += [line] if re.search(r"\w", line) else []
+    return " ".join(message).rstrip(".") + "; see --help"
+
+
+def make_config(options: Options | RowOptions) -> Config:
+    """Returns the transfer's settings out of the command line's, or a row's.
+
+    Args:
+        options: parsed.
+
+    Raises:
+        InputError: values that `Config` refuses.
+    """
+    return Config(**{name: value for group in GROUPS for name, value in vars(getattr(options, group)).items()})
+
+
+def list_presets() -> str:
+    """Returns all presets for people: name, when to use it, what it sets."""
+    lines = []
+    for name, preset in PRESETS.items():
+        own = {key: value for key, value in preset.settings.items() if key not in COMMON}
+        lines += [f"{name}: {preset.advice}", "    " + " ".join(settings_to_flags(own)).replace("=", " ")]
+    common = " ".join(settings_to_flags(COMMON)).replace("=", " ")
+    return "\n".join([*lines, f"all of them: {common}; an option given beside a preset overrides it"])
+
+
+def render(error: InputError) -> str:
+    """Returns an error's message as the command line's user knows things: fields as flags.
+
+    Args:
+        error: with names of fields in backticks, or at the beginning of its message.
+    """
+    first = error.template.split(" ", 1)[0]
+    if first in FLAGS:
+        error = InputError(error.template, first)
+    return error.render(lambda name: flag(name) if name in FLAGS else name)

@@ -1,0 +1,29 @@
+"""Where a single picture and its intermediate ones are written."""
+
+from jnst.cli.options import Options, make_config
+from jnst.config import Config
+from jnst.io.paths import AnyPath
+
+
+def output_path(options: Options) -> AnyPath:
+    """Returns where the picture goes: beside the content, named after both, where the user names no place.
+
+    Args:
+        options: of the command line, with both images.
+    """
+    second = options.style.stem
+    if options.style == options.content:  # one image: what of it is kept
+        second = "content" if make_config(options).active_losses()[0] else "texture"
+    return options.file.output or options.content.parent / f"{options.content.stem}_{second}.png"
+
+
+def intermediate_paths(options: Options, config: Config) -> dict[int, AnyPath]:
+    """Returns the files of `--save-every` by their iterations.
+
+    Args:
+        options: of the command line, with both images.
+        config: made of them.
+    """
+    output, every = output_path(options), options.report.save_every
+    steps = range(every, config.iterations + 1, every) if every else ()
+    return {step: output.with_stem(f"{output.stem}-{step:04d}") for step in steps}

@@ -1,0 +1,144 @@
+"""The command line for one picture: validate, load, prepare, paint, write, report.
+
+What cannot be used is refused before anything is computed or written. JAX is imported by a thread while the images are
+read. Exit codes: 0 done; 1 the loss left the finite numbers; 2 the plan does not fit; 130 interrupted.
+"""
+
+import importlib
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jnst.cli.checks import require_at_least, require_common, require_image, require_output
+from jnst.cli.options import MISSING_PATH, Options, make_config
+from jnst.cli.outputs import intermediate_paths, output_path
+from jnst.cli.painting import Images, Prepared, paint_and_write
+from jnst.cli.progress import PhaseTimer, log
+from jnst.cli.strategy import choose_strategy, print_plan
+from jnst.cli.weights import load_weights
+from jnst.config import INIT_NAMES, Config
+from jnst.errors import InputError
+from jnst.io import image
+from jnst.io.paths import canonical, parse_path
+
+if TYPE_CHECKING:
+    from jnst.io.weights import Weights
+
+
+def run_single(options: Options) -> int:
+    """Paints one picture from files to a file.
+
+    Args:
+        options: of the command line.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+    timer = PhaseTimer()
+    config = make_config(options)
+    options = fill_in_style(options, config)
+    validate_single(options, config)
+    # JAX, while the images are read
+    threading.Thread(target=importlib.import_module, args=("jnst.transfer",), daemon=True).start()
+    images = _load_images(options, config)
+    timer.phase("images")
+    weights = load_weights(options)
+    timer.phase("weights")
+    importlib.import_module("jnst.transfer")  # or waits for the thread
+    if not options.machine.no_compilation_cache:
+        from jnst.io.compile_cache import keep_compiled
+
+        keep_compiled()
+    timer.phase("import")
+    prepared = prepare(options, config, images, weights)
+    if options.machine.plan:
+        return print_plan(options, prepared)
+    prepared = replace(prepared, config=choose_strategy(options, prepared))
+    return paint_and_write(options, prepared, timer)
+
+
+def validate_single(options: Options, config: Config) -> None:
+    """Refuses what can be refused before anything is loaded.
+
+    Args:
+        options: of the command line, with both images.
+        config: made of them.
+
+    Raises:
+        InputError: a value out of range, a missing image, or a place that cannot be written.
+    """
+    require_common(options)
+    require_at_least(1, devices=options.machine.devices)
+    require_at_least(0, save_every=options.report.save_every)
+    if options.machine.devices > 1 and config.tile not in ("auto", 0):
+        raise InputError(f"`tile` {config.tile} and `devices` {options.machine.devices}: give one of the two")
+    if MISSING_PATH in (options.content, options.style):
+        raise InputError("CONTENT and STYLE are required: a photograph and a painting; see --help")
+    inputs = {options.content, options.style, *([] if config.init in INIT_NAMES else [parse_path(config.init)])}
+    for path in (options.content, options.style):
+        require_image(path)
+    output, trace = output_path(options), options.report.trace
+    read, overwrite = {canonical(path) for path in inputs}, options.file.overwrite
+    for path in (output, *intermediate_paths(options, config).values()):
+        require_output(path, inputs=read, overwrite=overwrite, probe=path == output)  # one folder: one try
+    if trace and canonical(trace) == canonical(output):
+        raise InputError(f"`trace` and `output` are both {trace}; give two places")
+    if trace:
+        require_output(trace, option="trace", inputs=read, overwrite=overwrite, as_image=False)
+
+
+def fill_in_style(options: Options, config: Config) -> Options:
+    """Returns the options with both images, where one is enough.
+
+    A texture needs no photograph, a reconstruction no painting.
+
+    Args:
+        options: of the command line.
+        config: made of them.
+
+    Raises:
+        InputError: one image and a start from it, which has nothing left to do.
+    """
+    if options.content == MISSING_PATH or options.style != MISSING_PATH or all(config.active_losses()):
+        return options
+    if config.init in ("content", "style"):
+        raise InputError(f"one image and `init` {config.init}: the start is the result already; give `init` noise")
+    return replace(options, style=options.content)
+
+
+def _load_images(options: Options, config: Config) -> Images:
+    """The content at the result's size, the style in proportion, and the start where it is a file."""
+    content = image.load(options.content, image_size=options.file.image_size)
+    height, width = content.shape[1:3]
+    style = image.load(options.style, image_size=round(max(height, width) * options.file.style_scale))
+    init = None if config.init in INIT_NAMES else image.load(config.init, size=(height, width))
+    return Images(content, style, init)
+
+
+def prepare(options: Options, config: Config, images: Images, weights: "Weights") -> Prepared:
+    """Checks the images against the network, chooses `auto` layers and finds the devices.
+
+    Args:
+        options: of the command line.
+        config: made of them.
+        images: that are read.
+        weights: of the network.
+
+    Returns:
+        All that painting needs.
+
+    Raises:
+        InputError: a layer that the network lacks, windows that are too small, more devices than there are.
+    """
+    from jnst import auto_layers, sharding
+    from jnst.problem import check_images, check_network
+
+    check_images({"content": images.content, "style": images.style})
+    check_network(config, weights.params, images.size)
+    config, choice = auto_layers.choose(config, weights.params, images.content, images.style)
+    for line in choice.lines() if choice else ():
+        log(line, quiet=options.report.quiet)
+    return Prepared(config, images, weights, sharding.mesh_of(options.machine.devices), choice)

@@ -1,0 +1,41 @@
+"""The network of a run, as the command line names it: looked up, downloaded with a bar, normalised by a folder."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jnst.cli.jobfile import list_images
+from jnst.cli.options import Options
+from jnst.cli.progress import download_bar, log
+from jnst.io import image
+
+if TYPE_CHECKING:
+    from jnst.io.weights import Weights
+
+
+def load_weights(options: Options) -> "Weights":
+    """Returns the weights, normalised where a folder says by what, with a bar for a download and a line for a stand-in.
+
+    Args:
+        options: of the command line.
+
+    Raises:
+        InputError: no weights, or files that cannot be read.
+    """
+    from jnst.io import weights
+
+    choice, quiet = options.weight, options.report.quiet
+    with download_bar(quiet=quiet) as progress:
+        loaded = weights.find(
+            choice.backbone,
+            path=str(choice.weights) if choice.weights else None,
+            offline=choice.offline,
+            notify=lambda message: log(message, quiet=quiet),
+            progress=progress,
+        )
+    if choice.normalize_with is None:
+        return loaded
+    from jnst.network.normalize import mean_activations, normalize_filters
+
+    images = (image.load(path, image_size=options.file.image_size) for path in list_images(choice.normalize_with))
+    means = mean_activations(loaded.params, images, pooling=options.layer.pooling)
+    return replace(loaded, params=normalize_filters(loaded.params, means), normalized=str(choice.normalize_with))

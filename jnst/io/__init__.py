@@ -1,0 +1,1 @@
+"""Files: images, weights, records of runs."""

@@ -1,0 +1,14 @@
+"""Where jnst keeps what it can make or get again. Imports nothing heavy."""
+
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_directory() -> Path:
+    """Finds the user's cache directory for downloaded weights and compiled programs.
+
+    Returns:
+        `~/.cache/jnst` on Linux, or below XDG_CACHE_HOME; it need not exist.
+    """
+    return Path(platformdirs.user_cache_dir("jnst"))

@@ -1,0 +1,154 @@
+"""The record of which pictures of a batch are done: lines of a file, or objects of a store; the next run reads it."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from jnst.io.paths import AnyPath, is_object, listdir, read_object, write_object
+
+READERS = 16  # objects that are read at a time
+FOLDER = "manifest"  # of a store's records
+
+
+@runtime_checkable
+class Job(Protocol):
+    """One picture of a batch."""
+
+    @property
+    def output(self) -> AnyPath:
+        """The picture's path, whose name is unique in the batch."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """Lists all that decides the picture, as JSON has it; `output` is the picture's name.
+
+        Returns:
+            Equal for equal jobs.
+        """
+        ...
+
+
+class Manifest:
+    """The jobs whose pictures are done. Each process of several has its own and knows what all have done.
+
+    Raises:
+        InputError: a folder that cannot be read or written.
+    """
+
+    def __init__(self, out: AnyPath, texts: Iterable[str], network: Mapping[str, Any]) -> None:
+        self.network = dict(network)
+        self.present = listdir(out)
+        self.done: dict[str, dict[str, Any]] = {}
+        for line in (line for text in texts for line in text.splitlines()):
+            try:
+                record = json.loads(line)
+                self.done[record["job"]["output"]] = {key: record[key] for key in ("job", "network")}
+            except (json.JSONDecodeError, KeyError, TypeError):  # what a killed process left unfinished
+                continue
+
+    def has(self, job: Job) -> bool:
+        """Tells whether this very job is done, by the same network, and its picture there.
+
+        Args:
+            job: of this batch.
+
+        Returns:
+            False also where settings or weights are others.
+        """
+        return self.done.get(job.output.name) == self._job(job) and job.output.name in self.present
+
+    def add(self, job: Job, facts: Mapping[str, Any]) -> None:
+        """Writes that the picture is there, before the next is begun.
+
+        Args:
+            job: whose picture is written.
+            facts: to keep beside it, as JSON has them.
+        """
+        self._write(job, json.dumps({**self._job(job), **facts}) + "\n")
+
+    def close(self) -> None:
+        """Ends writing."""
+
+    def _job(self, job: Job) -> dict[str, Any]:
+        return {"job": job.record(), "network": self.network}
+
+    def _write(self, job: Job, line: str) -> None:
+        raise NotImplementedError
+
+
+class LinesManifest(Manifest):
+    """One line a picture in `manifest.jsonl`, forced to the disk."""
+
+    def __init__(self, out: Path, process: int, processes: int, network: Mapping[str, Any]) -> None:
+        parts = {path: path.read_text() for path in sorted(out.glob("manifest*.jsonl"))}
+        super().__init__(out, parts.values(), network)
+        self.path = out / ("manifest.jsonl" if processes == 1 else f"manifest-{process}.jsonl")
+        text = parts.get(self.path, "")
+        self.file = self.path.open("a")
+        if text and not text.endswith("\n"):
+            self.file.write("\n")
+
+    def _write(self, job: Job, line: str) -> None:
+        self.file.write(line)
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        with contextlib.suppress(OSError):  # a folder that cannot be opened, as on Windows
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+
+    def close(self) -> None:
+        """Ends writing."""
+        self.file.close()
+
+
+class ObjectsManifest(Manifest):
+    """One object a picture, `manifest/NAME.json`: nothing is appended to an object. Joined they are the lines."""
+
+    def __init__(self, out: AnyPath, network: Mapping[str, Any]) -> None:
+        self.folder = out / FOLDER
+        records = [self.folder / name for name in sorted(listdir(self.folder))]
+        with ThreadPoolExecutor(READERS) as pool:
+            super().__init__(out, pool.map(lambda path: read_object(path).decode(errors="replace"), records), network)
+
+    def _write(self, job: Job, line: str) -> None:
+        write_object(self.folder / f"{job.output.name}.json", line.encode())
+
+
+def is_begun(out: AnyPath) -> bool:
+    """Tells whether a batch has been at work in a folder.
+
+    Args:
+        out: the folder of the pictures.
+
+    Returns:
+        True from the moment that a manifest is opened there.
+    """
+    if is_object(out):
+        return FOLDER in listdir(out)
+    return any(name.startswith("manifest") and name.endswith(".jsonl") for name in listdir(out))
+
+
+def open_manifest(out: AnyPath, process: int, processes: int, network: Mapping[str, Any]) -> Manifest:
+    """Opens the manifest of a folder, for one process of several; it is there from then on.
+
+    Args:
+        out: the folder of the pictures.
+        process: which of the processes this is, from 0.
+        processes: how many share the work.
+        network: what tells the weights from others, as JSON has it.
+
+    Returns:
+        The manifest, to be closed.
+
+    Raises:
+        InputError: a folder that cannot be read or written.
+    """
+    if isinstance(out, Path):
+        return LinesManifest(out, process, processes, network)
+    write_object(out / FOLDER / f"begun-{process}", b"")
+    return ObjectsManifest(out, network)

@@ -1,0 +1,245 @@
+"""Paths of this machine and of object stores, where a bucket works as a folder does.
+
+Object stores are reached by etils.epath and fsspec. An object is there whole or not at all, and nothing is appended to
+one; folders need not be made, they are parts of names.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from etils import epath
+
+from jnst.errors import InputError
+
+AnyPath = Path | epath.Path
+STORES = ("gs://", "s3://", "az://")
+UNFINISHED = ".jnst-"
+"""begins the name of a file that is being written"""
+
+
+def parse_path(text: str | AnyPath) -> AnyPath:
+    """Turns a text into a path of this machine or of an object store.
+
+    Args:
+        text: a path, or an address that begins with one of `STORES`; a path stays as it is.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: an address that is neither of this machine nor of a known store.
+    """
+    if isinstance(text, AnyPath):
+        return text
+    if text.startswith(STORES):
+        return epath.Path(text)
+    if "://" in text:
+        raise InputError(f"{text}: give a path of this machine, or one that begins with {', '.join(STORES)}")
+    return Path(text)
+
+
+def parse_local_path(text: str) -> Path:
+    """Turns a text into a path of this machine.
+
+    Args:
+        text: a path.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: an address of something else.
+    """
+    if "://" in text:
+        raise InputError(f"{text}: give a path of this machine")
+    return Path(text)
+
+
+def resolve_relative(folder: AnyPath, text: str) -> AnyPath:
+    """Resolves a path that stands in a file: absolute paths and addresses as they are, others against a folder.
+
+    Args:
+        folder: of the file.
+        text: what stands there.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: an address of no known store.
+    """
+    path = parse_path(text)
+    return path if is_object(path) or path.is_absolute() else folder / path
+
+
+def canonical(path: AnyPath) -> AnyPath:
+    """Brings a path into the form in which two paths to the same file are equal.
+
+    Args:
+        path: it need not exist.
+
+    Returns:
+        The absolute path without links; one of a store as it is.
+    """
+    return path if is_object(path) else path.resolve()
+
+
+def is_object(path: AnyPath) -> bool:
+    """Tells whether a path lies in an object store.
+
+    Args:
+        path: it need not exist.
+
+    Returns:
+        True for a path of a store, False for one of this machine.
+    """
+    return isinstance(path, epath.Path)
+
+
+@contextlib.contextmanager
+def store_errors(path: AnyPath) -> Iterator[None]:
+    """Turns what the clients of object stores raise, which has no common type, into one line: a context manager.
+
+    Args:
+        path: what is read or written inside; on this machine nothing is changed.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: instead of any exception but FileNotFoundError, where the path is in an object store.
+    """
+    try:
+        yield
+    except (InputError, FileNotFoundError):
+        raise
+    except Exception as error:
+        if not is_object(path):
+            raise
+        hint = "install what it names" if isinstance(error, ImportError) else "see to the network and the credentials"
+        raise InputError(f"{path} cannot be reached ({single_line(error)}); {hint}") from None
+
+
+def is_folder(path: AnyPath) -> bool:
+    """Tells whether there is a folder.
+
+    Args:
+        path: of this machine or of a store.
+
+    Returns:
+        False also where nothing is.
+
+    Raises:
+        InputError: an object store that cannot be reached.
+    """
+    with store_errors(path):
+        return path.is_dir()
+
+
+def listdir(folder: AnyPath) -> set[str]:
+    """Lists a folder.
+
+    Args:
+        folder: of this machine or of a store.
+
+    Returns:
+        The names of what is in it; none where there is no folder.
+
+    Raises:
+        InputError: a folder that cannot be read, or a store that cannot be reached.
+    """
+    try:
+        with store_errors(folder):
+            return {path.name for path in folder.iterdir()}
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({single_line(error)}); choose another folder") from None
+
+
+def read_object(path: AnyPath) -> bytes:
+    """Reads a whole object.
+
+    Args:
+        path: of a store.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: an object store that cannot be reached.
+        FileNotFoundError: no such object.
+    """
+    with store_errors(path):
+        return path.read_bytes()
+
+
+def write_object(path: AnyPath, content: bytes) -> None:
+    """Makes or replaces an object, whole or not at all.
+
+    Args:
+        path: of a store.
+        content: all of it.
+
+    Raises:
+        InputError: an object store that cannot be reached, or does not take it.
+    """
+    try:
+        with store_errors(path):
+            path.write_bytes(content)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} cannot be written ({single_line(error)}); make the bucket first") from None
+
+
+def single_line(error: BaseException) -> str:
+    """Says what an exception says, in one line.
+
+    Args:
+        error: any exception.
+
+    Returns:
+        The message without line breaks (of the system's errors without number and path); the type where it has none.
+    """
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def require_file(path: AnyPath) -> None:
+    """Refuses a path where no file is.
+
+    Args:
+        path: of an image to read.
+
+    Raises:
+        InputError: nothing or a folder is there, or a store cannot be reached.
+    """
+    with store_errors(path):
+        if not path.exists():
+            raise InputError(f"{path}: no such file; give the path of an image")
+        if path.is_dir():
+            raise InputError(f"{path} is a directory; give the path of an image file")
+
+
+def require_writable_folder(path: AnyPath) -> None:
+    """Refuses a path beside which no file can be made; tries it.
+
+    Args:
+        path: of a file to write; its folder counts.
+
+    Raises:
+        InputError: the folder is missing or cannot be written, or a store cannot be reached.
+    """
+    if is_object(path):
+        probe = path.parent / f"{UNFINISHED}probe"
+        write_object(probe, b"")
+        with contextlib.suppress(Exception):  # one may write and not delete
+            probe.unlink()
+        return
+    if not path.parent.is_dir():
+        raise InputError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({single_line(error)}); choose another folder") from None

@@ -1,0 +1,135 @@
+"""The trace file: what a run was given, what it did, what it took (docs/trace.md)."""
+
+import contextlib
+import importlib.metadata
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+
+from jnst.io.paths import AnyPath
+from jnst.memory import peak_of_process
+
+
+@runtime_checkable
+class Outcome(Protocol):
+    """How a run has ended; `jnst.Result` is one."""
+
+    @property
+    def loss(self) -> float:
+        """Of the best iterate."""
+        ...
+
+    @property
+    def iterations(self) -> int:
+        """In all."""
+        ...
+
+    @property
+    def evaluations(self) -> int:
+        """Of the objective, in all."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Of the run, compiling included."""
+        ...
+
+    @property
+    def stop_reason(self) -> str:
+        """One word, as `jnst.Result` has it."""
+        ...
+
+
+class Trace:
+    """A file with one JSON object a line: a header, one line an iteration, a footer."""
+
+    def __init__(self, path: Path | None):
+        """Opens the file; without a path nothing is written."""
+        self.file = path.open("w", encoding="utf-8", buffering=1) if path else None
+
+    def header(self, **fields: Any) -> None:
+        """Writes the first line; versions and device are added.
+
+        Args:
+            fields: the settings, as JSON or what `str` makes of it.
+        """
+        device = jax.local_devices()[0]
+        about = {"device": f"{device.platform}: {device.device_kind}", "versions": versions()}
+        self._line({"record": "header", **fields, **about})
+
+    def iterations(self, rows: Iterable[Any]) -> None:
+        """Writes one line an iteration.
+
+        Args:
+            rows: dataclasses of numbers, names and dictionaries of these.
+        """
+        for row in rows:
+            self._line({"record": "iteration", **asdict(row)})
+
+    def restart(self, strategy: str) -> None:
+        """Writes that the rows so far count no more: the run begins again in another way.
+
+        Args:
+            strategy: the one that did not fit into the memory.
+        """
+        self._line({"record": "restart", "did_not_fit": strategy})
+
+    def footer(self, result: Outcome, output: AnyPath, phases: Mapping[str, float]) -> None:
+        """Writes how the run ended, and where the seconds of the whole job went.
+
+        Args:
+            result: of the run.
+            output: the picture's path.
+            phases: seconds of each phase of the job, by its name.
+        """
+        fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}
+        more = {"laps": dict(phases), "peak_memory": peak_memory()}
+        self._line({"record": "footer", "output": str(output), **fields, **more})
+
+    def close(self) -> None:
+        """Closes the file, also after a failure: the lines so far are on disk."""
+        if self.file:
+            self.file.close()
+
+    def _line(self, content: dict[str, Any]) -> None:
+        if self.file:
+            self.file.write(json.dumps(_finite(content), default=str, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: null stands for them."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def versions() -> dict[str, str]:
+    """Lists the versions of jnst, Python and the packages that results depend on.
+
+    Returns:
+        Version by package; those that are not installed are left out.
+    """
+    packages = ("jnst", "jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "pillow")
+    installed = {"python": sys.version.split()[0]}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # jnst itself, run from a checkout
+            installed[package] = importlib.metadata.version(package)
+    return installed
+
+
+def peak_memory() -> dict[str, int | None]:
+    """Measures the peak memory so far.
+
+    Returns:
+        Bytes of the "process" and of the "device", None where its runtime does not count them.
+    """
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    return {"process": peak_of_process(), "device": statistics.get("peak_bytes_in_use")}

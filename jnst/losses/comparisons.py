@@ -1,0 +1,86 @@
+"""How far the statistics of the result are from those of its target: pytrees with a leading axis n in, losses (n,) out.
+
+`relative` and `mse` compare any statistics, `content_sum` and `gram_sum` are equations 1 and 3 as written. The numbers
+of the equations are those of docs/method.md (Gatys et al., CVPR 2016, in the notation of the 2017 study).
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def squared_error(result: Any, target: Any) -> Float[Array, " n"]:
+    """Sums the squared differences over all of an image's statistics.
+
+    Args:
+        result: statistics of the result, a pytree of arrays with a leading axis n.
+        target: of the target, of the same structure and shapes.
+
+    Returns:
+        `|S - T|^2` of each image.
+    """
+    return _sum_of_squares(jax.tree.map(jnp.subtract, result, target))
+
+
+def _sum_of_squares(tree: Any) -> Array:
+    parts = [jnp.sum(jnp.square(leaf), tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(tree)]
+    return sum(parts[1:], parts[0])
+
+
+def relative(result: Any, target: Any) -> Float[Array, " n"]:
+    """Divides the squared error by the target's own squared norm, so that the loss has no unit.
+
+    Args:
+        result: as in `squared_error`.
+        target: as in `squared_error`.
+
+    Returns:
+        `|S - T|^2 / |T|^2` of each image; a target that is 0 everywhere is matched by 0 alone.
+    """
+    norm = _sum_of_squares(target)
+    return squared_error(result, target) / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
+
+
+def mse(result: Any, target: Any) -> Float[Array, " n"]:
+    """Averages the squared differences over all of an image's statistics.
+
+    Args:
+        result: as in `squared_error`.
+        target: as in `squared_error`.
+
+    Returns:
+        `mean (S - T)^2` of each image.
+    """
+    size = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(result))
+    return squared_error(result, target) / size
+
+
+def content_sum(result: Any, target: Any) -> Float[Array, " n"]:
+    """Computes the content loss of a layer as written: `1/2 sum_ij (F_ij - P_ij)^2` (eq. 1).
+
+    Args:
+        result: maps F (n, h, w, c).
+        target: maps P of the same shape.
+
+    Returns:
+        The loss of each image.
+    """
+    return 0.5 * squared_error(result, target)
+
+
+def gram_sum(result: Any, target: Any) -> Float[Array, " n"]:
+    """Computes the style loss of a layer as written: `1/(4 N^2) sum_ij (G_ij/M - A_ij/M')^2`.
+
+    Exactly eq. 3 where the sizes M and M' of the result's map and of the style's are equal.
+
+    Args:
+        result: mean Gram matrices G / M (n, c, c).
+        target: mean Gram matrices A / M' (n, c, c).
+
+    Returns:
+        E_l of each image.
+    """
+    return squared_error(result, target) / (4 * result.shape[-1] ** 2)

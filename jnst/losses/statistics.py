@@ -1,0 +1,104 @@
+"""What the losses see of an image: statistics of its feature maps, or of its pixels.
+
+Maps are float, (n, h, w, c), one an image. Equation numbers are those of docs/method.md: Gatys, Ecker, Bethge, "Image
+Style Transfer Using Convolutional Neural Networks", CVPR 2016, in the notation of the 2017 reimplementation study. F
+and P are the maps of the result and of the content as (M positions) x (N filters) matrices, G and A the Gram matrices
+of the result and of the style.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Shaped
+
+STRIP_ELEMENTS = 2**19  # of a map, at a time, on the CPU
+
+
+def gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
+    """Computes the Gram matrix `G_ij = sum_k F_ki F_kj` (eq. 2).
+
+    Args:
+        f: maps, with any leading axes.
+
+    Returns:
+        One symmetric, positive semidefinite matrix a map.
+    """
+    return _gram(f.reshape(*f.shape[:-3], -1, f.shape[-1]))
+
+
+_matmul = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+
+
+@jax.custom_vjp
+def _gram(f: Array) -> Array:
+    """`gram` of a matrix (M, N)."""
+    return lax.platform_dependent(f, cpu=_gram_by_strips, default=_plain_gram)
+
+
+def _plain_gram(f: Array) -> Array:
+    return _matmul(f.swapaxes(-1, -2), f)
+
+
+def _gram_by_strips(f: Array) -> Array:
+    """Accumulates the Gram matrix over strips of positions.
+
+    XLA:CPU writes the transposed factor of the product to memory; strips keep that copy small.
+    """
+    rows = min(f.shape[-2], max(1, STRIP_ELEMENTS // f.shape[-1]))
+    count = f.shape[-2] // rows
+
+    def add(k: Array, total: Array) -> Array:
+        return total + _plain_gram(lax.dynamic_slice_in_dim(f, k * rows, rows, -2))
+
+    return lax.fori_loop(0, count, add, _plain_gram(f[..., count * rows :, :]))
+
+
+def _gram_forward(f: Array) -> tuple[Array, Array]:
+    return _gram(f), f
+
+
+def _gram_backward(f: Array, g: Array) -> tuple[Array]:
+    return (_matmul(f, g + g.swapaxes(-1, -2)),)
+
+
+_gram.defvjp(_gram_forward, _gram_backward)
+
+
+def mean_gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
+    """Computes the Gram matrix divided by its number of positions M, so that images of any size can be compared.
+
+    Args:
+        f: maps, with any leading axes.
+
+    Returns:
+        G / M of each map.
+    """
+    return gram(f) / (f.shape[-3] * f.shape[-2])
+
+
+def total_variation(
+    x: Float[Array, "*n h w c"], weights: Shaped[Array, "*n h w 1"] | None = None
+) -> Float[Array, "*n"]:
+    """Averages the squared difference of neighbouring pixels, horizontal plus vertical.
+
+    Args:
+        x: images.
+        weights: of each pixel, at least 0 (or boolean); a difference has the product of its two pixels' weights.
+
+    Returns:
+        0 for a flat image, at most 2 for pixels in [0, 1].
+    """
+    vertical, horizontal = x[..., 1:, :, :] - x[..., :-1, :, :], x[..., :, 1:, :] - x[..., :, :-1, :]
+    if weights is None:
+        return jnp.mean(jnp.square(vertical), (-3, -2, -1)) + jnp.mean(jnp.square(horizontal), (-3, -2, -1))
+    w = weights.astype(x.dtype)
+    pairs = w[..., 1:, :, :] * w[..., :-1, :, :], w[..., :, 1:, :] * w[..., :, :-1, :]
+    return _weighted_mean_square(vertical, pairs[0]) + _weighted_mean_square(horizontal, pairs[1])
+
+
+def _weighted_mean_square(difference: Array, weights: Array) -> Array:
+    total = jnp.sum(weights, (-3, -2, -1)) * difference.shape[-1]
+    # rows of one pixel, or a mask that is empty, have no difference
+    return jnp.sum(weights * jnp.square(difference), (-3, -2, -1)) / jnp.where(total > 0, total, 1)

@@ -1,0 +1,179 @@
+"""The targets of the objective: statistics of the content and the style images, and the weights that suit them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jnst.errors import InputError
+from jnst.losses.base import LossWeights, Objective, Targets, default_weights
+from jnst.losses.comparisons import relative
+from jnst.losses.evaluation import statistics
+from jnst.losses.observation import Positions, observation, observations
+from jnst.losses.pyramid import halve, pyramid_levels
+from jnst.network.region import Region
+from jnst.network.vgg import Params
+
+_OWN = "own"  # the source image's mask, which stands for the result's in whatever term
+
+
+@partial(jax.jit, static_argnames=("name", "objective"))
+def target_statistics(
+    params: Params,
+    image: Float[Array, "n h w 3"],
+    name: str,
+    *,
+    objective: Objective,
+    region: Region | None = None,
+    mask: Float[Array, "n h w 1"] | None = None,
+    result_masks: Mapping[str, Float[Array, "n _h _w 1"]] | None = None,
+) -> tuple[dict[str, Any], ...]:
+    """Computes the target statistics of one image, always in float32 and without recomputation.
+
+    Args:
+        params: parameters of VGG-16 or VGG-19.
+        image: RGB in [0, 1].
+        name: what the terms call it: "content", "style", "style:1", ...
+        objective: its terms of that target are meant.
+        region: which part of the array is image; all of it by default.
+        mask: which part of this image is meant, weights in [0, 1]; all of it by default.
+        result_masks: the masks of the result, which the terms of a content image are given where it has no own one: it
+            has the result's size and place.
+
+    Returns:
+        Statistics by the term's name, at each level of the pyramid, the largest first: at
+        `objective.style_pyramid_levels` levels for a style, at one for a content image.
+
+    Raises:
+        InputError: an unknown layer, an image too small for it, or a tile smaller than the receptive field.
+    """
+    objective = replace(objective, precision="float32", checkpoint=False)
+    terms = tuple(term for term in objective.terms if term.target == name)
+    is_style = name.split(":")[0] == "style"
+    keep_masks = mask is None and not is_style and result_masks is not None
+    asked = tuple(replace(term, mask=term.mask if keep_masks else _OWN if mask is not None else None) for term in terms)
+    masks = (result_masks or {}) if keep_masks else {} if mask is None else {_OWN: mask}
+    index = {request: k for k, request in enumerate(observations(asked))}
+    positions, levels = Positions(region, masks), []
+    for level in range(objective.style_pyramid_levels if is_style else 1):
+        if level:
+            image, positions = halve(image, positions.region), positions.halved()
+        results = statistics(params, image, asked, objective=objective, positions=positions)
+        levels.append({term.name: results[index[observation(one)]] for term, one in zip(terms, asked, strict=True)})
+    return tuple(levels)
+
+
+def join_targets(
+    parts: Mapping[str, tuple[dict[str, Any], ...]], masks: Mapping[str, Float[Array, "n h w 1"]] | None = None
+) -> Targets:
+    """Joins the target statistics of all source images.
+
+    Args:
+        parts: from `target_statistics`, by the image's name; the styles with equally many levels.
+        masks: of the result, at its size, weights in [0, 1].
+
+    Returns:
+        The targets of `value_and_grad`.
+
+    Raises:
+        InputError: styles with unequally many levels.
+    """
+    counts = {name: len(levels) for name, levels in parts.items() if name.split(":")[0] == "style"}
+    if len(set(counts.values())) > 1:
+        raise InputError(f"`parts` must have as many levels for every style, got {counts}")
+    count = max(counts.values(), default=1)
+    levels: tuple[dict[str, Any], ...] = tuple({} for _ in range(count))
+    for part in parts.values():
+        for level, statistics_ in zip(levels, part, strict=False):  # content has one level only
+            level.update(statistics_)
+    return Targets(levels, dict(masks or {}))
+
+
+def targets(
+    params: Params,
+    images: Mapping[str, Float[Array, "n _h _w 3"]],
+    *,
+    objective: Objective,
+    regions: Mapping[str, Region] | None = None,
+    masks: Mapping[str, Float[Array, "n h w 1"]] | None = None,
+    source_masks: Mapping[str, Float[Array, "n _h _w 1"]] | None = None,
+) -> Targets:
+    """Computes the targets of an objective from all images that it names; these may differ in size.
+
+    Args:
+        params: parameters of VGG-16 or VGG-19.
+        images: RGB in [0, 1], by the names that the terms have for them: "content", "style", "style:1", ...
+        objective: what is minimised; as many levels as its `style_pyramid_levels`, but none with a side below 32.
+        regions: by the same names, which part of the arrays is image, from the first pixel on; all of it by default.
+        masks: of the result, by name, at its size, weights in [0, 1].
+        source_masks: by the names of the images, which part of each is meant; all of it by default.
+
+    Returns:
+        The targets of `value_and_grad`.
+
+    Raises:
+        InputError: an image that is missing, an unknown layer, an image too small for it, a tile smaller than the
+            receptive field, a mask that is missing or of another size than the image.
+    """
+    regions, source_masks = regions or {}, source_masks or {}
+    missing = [name for name in objective.sources if name not in images]
+    if missing:
+        raise InputError(f"`images` must hold {', '.join(missing)}, which terms are compared with, got {list(images)}")
+    for name, mask in source_masks.items():
+        if mask.shape[1:3] != images[name].shape[1:3]:
+            raise InputError(f"the mask of {name} must have its size, got {mask.shape} for {images[name].shape}")
+    shortest = min((side for image in images.values() for side in image.shape[1:3]), default=0)
+    objective = replace(objective, style_pyramid_levels=pyramid_levels(shortest, objective.style_pyramid_levels))
+    parts = {
+        name: target_statistics(
+            params, images[name], name, objective=objective,
+            region=regions.get(name), mask=source_masks.get(name), result_masks=masks,
+        )
+        for name in objective.sources
+    }  # fmt: skip
+    return join_targets(parts, masks)
+
+
+@partial(jax.jit, static_argnames="objective")
+def balance(
+    targets: Targets, strength: Float[Array, ""] | float, *, objective: Objective, region: Region | None = None
+) -> LossWeights:
+    """Finds alpha and beta of eq. 5 for a strength r in [0, 1] that has no unit: `L = (1 - r) L_c + r L_s`.
+
+    A group whose terms are all compared by `relative` is taken as it is. Others have the unit of the weight file, so
+    each is divided by what it would be if all its statistics were zero; averaged over a batch.
+
+    Args:
+        targets: from `targets`.
+        strength: r.
+        objective: what is minimised.
+        region: not needed, since the statistics know what part of the image they are of; every function of the
+            objective takes it.
+
+    Returns:
+        The terms' own weights; 1 - r for content, r for style, 1 for the terms without a target.
+    """
+    del region
+    weights = default_weights(objective)
+    groups = dict(weights.groups)
+    for group, share in (("content", 1 - jnp.asarray(strength)), ("style", jnp.asarray(strength))):
+        terms = [term for term in objective.terms if term.group == group]
+        if terms:
+            unit = 1.0 if all(term.compare is relative for term in terms) else _loss_of_zero(targets, tuple(terms))
+            groups[group] = share / jnp.where(unit > 0, unit, 1)  # 0: nothing to be matched
+    return LossWeights(groups, weights.terms)
+
+
+def _loss_of_zero(targets: Targets, terms: tuple[Any, ...]) -> Array:
+    """The group's loss, mean over the levels, if all statistics of the result were zero."""
+    levels = targets.levels if terms[0].group == "style" else targets.levels[:1]
+    total = jnp.zeros(())
+    for level in levels:
+        for term in terms:
+            zero = jax.tree.map(jnp.zeros_like, level[term.name])
+            total = total + term.weight * jnp.mean(term.compare(zero, level[term.name])) / len(levels)
+    return total

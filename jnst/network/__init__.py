@@ -1,0 +1,1 @@
+"""VGG: from an image to its feature maps."""

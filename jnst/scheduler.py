@@ -1,0 +1,394 @@
+"""Many jobs on one engine: a batch advances in one device step, a finished picture leaves, the next takes its place.
+
+The host's side: queues, places, results. `jobs` says what is computed together, `targets` begins a task, `capacity`
+says how many fit, `engine` advances them. A single picture is a batch of one (`transfer.stylize`).
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from jnst import engine, sharding
+from jnst.auto_layers import choose_many
+from jnst.capacity import Capacity
+from jnst.config import Config, check_for_batch
+from jnst.engine import MAX_TICKS, Program, Records, Run
+from jnst.errors import InputError, OutOfMemory, is_out_of_memory
+from jnst.io.image import resize
+from jnst.io.weights import Weights
+from jnst.jobs import Extras, Job, Schedule, Task, make_schedule
+from jnst.network.vgg import Params
+from jnst.optim.base import NOT_FINITE, RUNNING, STOP_REASONS
+from jnst.recording import WorkMeter, read_rows
+from jnst.records import Callback, Iteration, Progress, Result
+from jnst.targets import CACHE_BYTES, PREFETCH_TASKS, Begun, TargetStore
+
+MIN_JOBS_IN_FLIGHT = 64  # and twice the places: images wait on the host between two scales
+CHUNK_SECONDS = 1.0  # how long the device works between two callbacks
+NO_PAUSE = 2**31 - 1
+
+
+class Step(NamedTuple):
+    """What the device is about to do."""
+
+    program: Program
+    slots: int
+    """pictures at a time, on all devices"""
+    compiles: bool
+    """whether the program is new: compiled first, or read from the cache of compiled programs"""
+    share: float
+    """of the whole work, by pixels and iterations, that is done: 0 to 1"""
+
+
+@dataclass
+class _Batch:
+    """What is at work in one bucket."""
+
+    tasks: list[Task | None] = field(default_factory=list)
+    """of each place"""
+    begun: deque[tuple[Task, Begun]] = field(default_factory=deque)
+    """that wait for a place"""
+    ended: list[tuple[Task, Array, float, int]] = field(default_factory=list)
+    """tasks that left their places, with best image, loss and status"""
+    failed: list[tuple[Task, Exception]] = field(default_factory=list)
+    places: Any = None
+    """(Problem, Run) on the device"""
+    ticks: int = 2
+    """of the next chunk"""
+
+
+def stylize_many(
+    jobs: Sequence[Job],
+    params: Params | Weights,
+    config: Config | None = None,
+    *,
+    extras: Extras = Extras(),  # noqa: B008
+    mesh: Mesh | None = None,
+    batch_size: int = 0,
+    memory: int | None = None,
+    callback: Callback | None = None,
+    on_schedule: Callable[[Schedule], None] = lambda schedule: None,
+    on_step: Callable[[Step], None] = lambda step: None,
+) -> Iterator[Result]:
+    """Paints many pictures, several at a time; yields each result when it is done, in no fixed order.
+
+    Args:
+        jobs: what to paint.
+        params: parameters of VGG-16 or VGG-19, or `Weights`.
+        config: the settings of all jobs that have none of their own; `Config()` by default.
+        extras: the caller's own terms and optimizer, for all jobs.
+        mesh: devices that share each batch, along its one axis; one device by default.
+        batch_size: pictures at a time on each device; 0: what the device uses well and `memory` holds.
+        memory: bytes that a device may use; None: not known.
+        callback: gets the `Progress` of each picture about once a second; a true answer stops that picture.
+        on_schedule: gets the schedule, before any work.
+        on_step: gets every step, before it is taken.
+
+    Returns:
+        An iterator over the results.
+
+    Raises:
+        InputError: settings that a batch cannot have, or a style image larger than the memory. What is wrong with one
+            job's images is in its result instead.
+    """
+    config = config or Config()
+    normalized = isinstance(params, Weights) and bool(params.normalized)
+    for own in {job.config or config for job in jobs}:
+        check_for_batch(own, normalized=normalized)
+    record = params.record() if isinstance(params, Weights) else None
+    arrays = params.params if isinstance(params, Weights) else params
+    schedule = make_schedule(choose_many(jobs, config, arrays), config, extras)
+    scheduler = Scheduler(
+        schedule, arrays, extras=extras, mesh=mesh, batch_size=batch_size, memory=memory, callback=callback,
+        on_step=on_step, record=record,
+    )  # fmt: skip
+    scheduler.capacity.check_styles(arrays)
+    on_schedule(schedule)
+    return scheduler.run()
+
+
+class Scheduler:
+    """Runs a schedule.
+
+    Args:
+        schedule: what to do.
+        params: parameters of the network.
+        extras: the caller's own terms, optimizer, and mesh that splits rows.
+        mesh: devices that share a batch.
+        batch_size, memory, callback, on_step: as `stylize_many` takes them.
+        callback_every: calls the callback after every so many iterations at the least; 0: about once a second.
+        cache_bytes: of pictures and targets that are kept for other jobs, each.
+        record: of the weights, for the results.
+        raises: whether what is wrong with a job is raised instead of told in its result.
+    """
+
+    def __init__(
+        self, schedule: Schedule, params: Params, *, extras: Extras = Extras(), mesh: Mesh | None = None,  # noqa: B008
+        batch_size: int = 0, memory: int | None = None, callback: Callback | None = None, callback_every: int = 0,
+        on_step: Callable[[Step], None] = lambda step: None, cache_bytes: int = CACHE_BYTES,
+        record: dict[str, str] | None = None, raises: bool = False,
+    ) -> None:  # fmt: skip
+        self.clock = time.perf_counter
+        self.began = self.clock()
+        self.schedule, self.mesh, self.devices = schedule, mesh, 1 if mesh is None else mesh.size
+        self.callback, self.callback_every, self.on_step = callback, callback_every, on_step
+        self.record, self.raises = record, raises
+        self.capacity = Capacity(schedule, self.devices, mesh, batch_size, memory)
+        everywhere = None if mesh is None else NamedSharding(mesh, PartitionSpec())
+        place = everywhere if extras.mesh is None else sharding.replicated(extras.mesh)
+        self.spread = None if mesh is None else NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
+        self.store = TargetStore(
+            params, schedule.style_canvases, place=place, cache_bytes=cache_bytes, own_terms=extras.terms is not None
+        )
+        self.meter = WorkMeter(schedule.tasks)
+        self.window = max(MIN_JOBS_IN_FLIGHT, 2 * self.devices * (batch_size or MIN_JOBS_IN_FLIGHT))
+        self.compiled: set[tuple[Program, int]] = set()
+        self.slot_counts: dict[Program, int] = {}
+        self.unused = deque(schedule.tasks)
+        self.ready: dict[Program, deque[Task]] = {}
+        self.in_flight = 0
+
+    def run(self) -> Iterator[Result]:
+        """Yields all results, bucket by bucket, the one that most tasks wait for first."""
+        try:
+            while self._top_up():
+                program = max(self.ready, key=lambda program: len(self.ready[program]))
+                yield from self._drain(program)
+                if not self.ready[program]:
+                    del self.ready[program]
+        finally:
+            self.store.close()
+
+    def _top_up(self) -> bool:
+        """Brings new jobs to work, as many as the window holds; whether there is any work."""
+        while self.unused and self.in_flight < self.window:
+            task = self.unused.popleft()
+            self.in_flight += 1
+            self.ready.setdefault(task.program, deque()).append(task)
+        return bool(self.ready)
+
+    def _drain(self, program: Program) -> Iterator[Result]:
+        """Runs the tasks of one bucket until none waits; where the memory does not last, fewer at a time."""
+        queue = self.ready[program]
+        while queue:
+            batch = _Batch()
+            try:
+                yield from self._advance(program, queue, batch)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                yield from self._finish(batch)
+                at_work = [task for task in batch.tasks if task]
+                for task in at_work:  # the scale is begun again
+                    self.meter.advance(task, -max(0, task.done))
+                    task.history = [row for row in task.history if row.iteration < task.iterations + (task.stage > 0)]
+                fewer = len(batch.tasks) > self.devices
+                if fewer:
+                    self.slot_counts[program] = max(self.devices, len(batch.tasks) // 2)
+                    queue.extendleft(reversed(at_work))
+                queue.extendleft(reversed([task for task, _ in batch.begun]))
+                for task in () if fewer else at_work or [queue.popleft()]:
+                    yield self._give_up(task, OutOfMemory("not enough memory; give a smaller image_size"))
+
+    def _advance(self, program: Program, queue: deque[Task], batch: _Batch) -> Iterator[Result]:
+        """Advances all places of a batch until none is taken.
+
+        While the device works, the host finishes what the step before has ended and begins what may follow this one.
+        """
+        while True:
+            self._place(program, queue, batch)
+            if not any(batch.tasks):
+                yield from self._finish(batch)
+                if not queue:  # to which a finer scale may have come
+                    return
+                continue
+            params, (problem, run) = self.store.prepared_params(program), batch.places
+            if (program, len(batch.tasks)) not in self.compiled:
+                run = self._compile(program, batch, params)
+            else:
+                self.on_step(Step(program, len(batch.tasks), False, self.meter.share))
+            left = [task.scale.iterations - task.done for task in batch.tasks if task]
+            ticks, pause = self._chunk(batch, left)
+            started = self.clock()
+            run, records = engine.run_chunk(
+                program, self.mesh, params, problem, run, jnp.int32(ticks), jnp.int32(pause)
+            )
+            batch.places = problem, run
+            yield from self._finish(batch)
+            self._begin_ahead(queue, batch, sum(n <= ticks for n in left))  # as many as may end
+            self._collect(batch, run, jax.device_get(records), started)
+
+    def _compile(self, program: Program, batch: _Batch, params: Params) -> Run:
+        """Compiles the program for so many places, by a chunk of no tick."""
+        count = len(batch.tasks)
+        self.on_step(Step(program, count, True, self.meter.share))
+        self.compiled.add((program, count))
+        before, (problem, run) = self.clock(), batch.places
+        run, _ = engine.run_chunk(program, self.mesh, params, problem, run, jnp.int32(0), jnp.int32(0))
+        jax.block_until_ready(run)
+        for task in batch.tasks:
+            if task:
+                task.compile_seconds += self.clock() - before
+        return run
+
+    def _chunk(self, batch: _Batch, left: list[int]) -> tuple[int, int]:
+        """How many ticks the next chunk has, and the iteration at which it pauses."""
+        most = max(1, min(MAX_TICKS, *left))
+        if self.callback is None:
+            return most, NO_PAUSE
+        pause = NO_PAUSE
+        if self.callback_every:  # of a single run: the next multiple, counted over all scales
+            (task,) = (task for task in batch.tasks if task)
+            done = max(0, task.done)
+            pause = done + self.callback_every - (task.iterations + done) % self.callback_every
+        return min(batch.ticks, MAX_TICKS), pause
+
+    def _collect(self, batch: _Batch, run: Run, records: Records, started: float) -> None:
+        """Reads how far each run is; what has ended leaves its place."""
+        state = run.state
+        counts = [np.asarray(a) for a in (state.iterations, state.evaluations, state.status, run.best)]
+        now = self.clock()
+        per_tick = (now - started) / max(1, int(records.rows.max(initial=0)))
+        batch.ticks = max(1, min(2 * batch.ticks, int(CHUNK_SECONDS / max(per_tick, 1e-6))))
+        for k, task in enumerate(batch.tasks):
+            if task is None:
+                continue
+            before = max(0, task.done)
+            done, evaluations, status, loss = (count[k].item() for count in counts)
+            times = started - self._began(task), now - self._began(task)
+            new = read_rows(task, records, k, times)
+            task.history += new
+            task.done = done
+            self.meter.advance(task, max(0, done) - before)
+            stopped = self._report(task, run, k, loss, new)
+            if done >= task.scale.iterations or status != RUNNING or stopped:
+                task.evaluations += evaluations
+                status = -1 if stopped and status == RUNNING else status
+                batch.ended.append((task, run.best_x[k], loss, status))
+                batch.tasks[k] = None
+                problem, run = batch.places
+                batch.places = problem._replace(limit=problem.limit.at[k].set(-1)), run
+
+    def _report(self, task: Task, run: Run, k: int, loss: float, new: list[Iteration]) -> bool:
+        """Calls the callback; whether it stops the picture."""
+        if self.callback is None:
+            return False
+        scale = task.scale
+        done, total = task.iterations + max(0, task.done), sum(stage.iterations for stage, _ in task.stages)
+        progress = Progress(
+            done, total, self._seconds(task), loss, new,
+            lambda: np.array(run.best_x[k : k + 1, : scale.height, : scale.width]), task.job.name,
+        )  # fmt: skip
+        return bool(self.callback(progress))
+
+    def _began(self, task: Task) -> float:
+        return self.began if task.began is None else task.began
+
+    def _seconds(self, task: Task) -> float:
+        return self.clock() - self._began(task)
+
+    def _place(self, program: Program, queue: deque[Task], batch: _Batch) -> None:
+        """Gives free places to what was begun, or begins what waits."""
+        while (batch.begun or queue) and (batch.places is None or None in batch.tasks):
+            if not batch.begun:
+                self._begin_ahead(queue, batch, 1, needed=True)
+                continue
+            task, begun = batch.begun[0]
+            if batch.places is None:
+                try:
+                    count = self._slots(program, begun)
+                except InputError as error:
+                    batch.failed.append((batch.begun.popleft()[0], error))
+                    continue
+                batch.tasks += [None] * count
+                if count > 1:
+                    problem, run = engine.empty(begun, count, self.spread)
+                    batch.places = problem._replace(limit=problem.limit - 1), run
+            k = batch.tasks.index(None)
+            if len(batch.tasks) == 1:  # nothing is copied
+                batch.places = begun
+            else:
+                batch.places = engine.fill(batch.places, jnp.int32(k), begun)
+            task.done = -1  # its start is evaluated first
+            batch.tasks[k] = batch.begun.popleft()[0]
+            batch.ticks = 2
+
+    def _slots(self, program: Program, begun: Begun) -> int:
+        """How many places a bucket has: decided once, because each number is a compile."""
+        if program not in self.slot_counts:
+            self.slot_counts[program] = self.capacity.slots(program, self.store.prepared_params(program), begun)
+        return self.slot_counts[program]
+
+    def _begin_ahead(self, queue: deque[Task], batch: _Batch, count: int, *, needed: bool = False) -> None:
+        """Begins so many tasks; where memory is short, none but those that are `needed`."""
+        while queue and len(batch.begun) < count:
+            task = queue.popleft()
+            self.store.prefetch(islice(queue, PREFETCH_TASKS))
+            task.began = self.clock() if task.began is None else task.began
+            before = self.clock()
+            try:
+                batch.begun.append((task, self.store.begin(task)))
+                task.compile_seconds += self.clock() - before
+            except (InputError, OSError) as error:
+                batch.failed.append((task, error))
+                return
+            except RuntimeError as error:
+                queue.appendleft(task)
+                if needed or not is_out_of_memory(error):
+                    raise
+                return
+
+    def _finish(self, batch: _Batch) -> Iterator[Result]:
+        """Yields what has ended or failed; where a finer scale follows, that waits from now on."""
+        while batch.failed:
+            yield self._give_up(*batch.failed.pop())
+        while batch.ended:
+            result = self._end(*batch.ended.pop())
+            if result is not None:
+                self.in_flight -= 1
+                yield result
+        self._top_up()
+
+    def _give_up(self, task: Task, error: Exception) -> Result:
+        """A result without a picture."""
+        if self.raises:
+            raise error
+        self.in_flight -= 1
+        self.meter.skip(task, task.stage)
+        return Result(None, name=task.job.name, config=task.config, error=str(error))
+
+    def _end(self, task: Task, best: Array, loss: float, status: int) -> Result | None:
+        """The result, or None where a finer scale follows."""
+        scale, stopped = task.scale, status == -1
+        image = np.asarray(best)[None, : scale.height, : scale.width]
+        self.meter.done += task.cost(task.stage) - max(0, task.done) * task.pixels  # where it stopped early
+        task.iterations += max(0, task.done)
+        if task.stage + 1 < len(task.stages) and status != NOT_FINITE and not stopped:
+            task.stage, task.start, task.done = task.stage + 1, image, -1
+            self.ready.setdefault(task.program, deque()).append(task)
+            return None
+        self.meter.skip(task, task.stage + 1)
+        not_finite = status == NOT_FINITE and not self.raises
+        return Result(
+            image=resize(image, *task.job.content.size),
+            loss=loss,
+            iterations=task.iterations,
+            evaluations=task.evaluations,
+            seconds=self._seconds(task),
+            compile_seconds=task.compile_seconds,
+            stop_reason="stopped" if stopped else STOP_REASONS[status],
+            history=tuple(task.history),
+            weights=self.record,
+            name=task.job.name,
+            config=task.config,
+            error="the loss left the finite numbers; lower the weights" if not_finite else "",
+        )

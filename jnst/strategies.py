@@ -1,0 +1,199 @@
+"""Strategies for one picture: how it is computed where the memory is short, and what that takes.
+
+Fastest first: `plain`; `checkpoint`, which computes the network's maps again; `tiles`, ever smaller windows, the
+smallest at last with the solver's history in bfloat16. The peak of each is read from XLA's memory analysis of the
+compiled program, which the run then reuses; what the process holds already is added.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from jnst import engine
+from jnst.batching import Size
+from jnst.capacity import chunk_bytes
+from jnst.config import Config
+from jnst.engine import Problem, Program, Run
+from jnst.errors import InputError
+from jnst.losses import objective as objectives
+from jnst.losses import windows
+from jnst.losses.pyramid import scales
+from jnst.memory import resident
+from jnst.network.architecture import MIN_SIDE, detect
+from jnst.network.vgg import Params, prepare_for_inference
+from jnst.problem import objective_for, solver_for
+from jnst.transfer import stylize
+
+OVERHEAD_BYTES = 10**8  # compiled code, and what the allocator keeps: measured at 512 and 1024 px on the CPU
+TILES = (2048, 1024, 768, 512)  # windows that are tried, in pixels a side
+
+
+class Strategy(NamedTuple):
+    """One way of computing a picture."""
+
+    name: str
+    config: Config
+    """that chooses it"""
+    peak: int
+    """bytes"""
+
+
+def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = None) -> int:
+    """Returns what a single run adds to a process, or takes of each device.
+
+    Args:
+        config: settings.
+        params: parameters of the network.
+        size: (height, width) of the picture; the style is taken to have the same size.
+        mesh: devices over which its rows are split.
+    """
+    objective = objective_for(config, mesh=mesh)
+    program = Program(size, False, objective, solver_for(config))
+    plain = jax.eval_shape(lambda p: p, params)
+    layers = objective.layers, objective.precision
+    fast = plain if config.checkpoint else jax.eval_shape(lambda p: prepare_for_inference(p, *layers), plain)
+    image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+
+    def begin(params: Params, image: Any) -> tuple[Problem, Run]:
+        targets = objectives.targets(params, {name: image for name in objective.sources}, objective=objective)
+        weights = jax.tree.map(lambda w: jnp.ones(1, jnp.float32), objectives.default_weights(objective))
+        return Problem(targets, weights, jnp.zeros((1, 2), jnp.int32), jnp.zeros(1, jnp.int32)), engine.start(
+            program, image
+        )
+
+    return chunk_bytes(program, None, fast, jax.eval_shape(begin, plain, image), 1) + OVERHEAD_BYTES
+
+
+def seconds_per_pixel(config: Config, params: Params, size: Size) -> float:
+    """Returns the seconds of one plain iteration for each pixel, measured by a few at a small size.
+
+    Args:
+        config: settings.
+        params: parameters of the network.
+        size: (height, width) of the picture, whose shape counts.
+    """
+    small = dataclasses.replace(config, iterations=4, scales=("1",), tile=0, checkpoint=False, init="content")
+    height, width = (max(MIN_SIDE, round(side * 256 / max(size))) for side in size)
+    image = jax.random.uniform(jax.random.key(0), (1, height, width, 3))
+    result = stylize(image, image[:, ::-1], small, params)
+    return (result.seconds - result.compile_seconds) / result.evaluations / (height * width)
+
+
+def cost(config: Config, params: Params, size: Size) -> float:
+    """Returns the cost of a run's iterations at all scales, in pixels of plain iterations.
+
+    Args:
+        config: settings.
+        params: parameters of the network.
+        size: (height, width) of the picture.
+    """
+    stages = scales(*size, config.iterations, config.scales)
+    return sum(s.iterations * s.height * s.width * slowdown(config, params, (s.height, s.width)) for s in stages)
+
+
+def slowdown(config: Config, params: Params, size: Size) -> float:
+    """Returns how much longer a strategy takes than the plain one: measured for the checkpoint, by pixels for windows.
+
+    Args:
+        config: settings.
+        params: parameters of the network.
+        size: (height, width) of a scale.
+    """
+    objective = objective_for(config)
+    if objective.tile and max(size) > objective.tile:
+        grid = windows.grid(size[0], size[1], objective.tile, detect(params), objective.layers)
+        pixels = grid.rows * grid.columns * (grid.core + 2 * grid.margin) ** 2
+        return 1.5 * pixels / (size[0] * size[1])  # every window forward once more
+    return 2.0 if config.checkpoint else 1.0
+
+
+def report(
+    config: Config, params: Params, size: Size, limit: int | None, mesh: Mesh | None = None
+) -> tuple[list[str], bool]:
+    """Returns the plan in lines (scales, memory, each strategy with its cost), and whether one fits.
+
+    Args:
+        config: settings.
+        params: parameters of the network.
+        size: (height, width) of the picture.
+        limit: bytes that a run may take; None where it is not known.
+        mesh: devices over which the rows are split.
+    """
+    stages = scales(*size, config.iterations, config.scales)
+    lines = [
+        "scales    " + ", ".join(f"{s.width}x{s.height} ({s.iterations} iterations)" for s in stages),
+        f"memory    {limit / 1e9:.1f} GB" if limit else "memory    not known",
+    ]
+    chosen, possible = None, list(strategies(config, params, size, mesh))
+    second = seconds_per_pixel(config, params, size) / (mesh.size if mesh else 1)
+    length = max(len(strategy.name) for strategy in possible)
+    for strategy in possible:
+        minutes = second * cost(strategy.config, params, size) / 60
+        fits = limit is None or strategy.peak <= limit
+        chosen = chosen or (strategy.name if fits else None)
+        remark = "" if fits else "  does not fit"
+        time = f"about {minutes:.{int(minutes < 3)}f} min"
+        lines.append(f"{strategy.name:{length}s}{strategy.peak / 1e9:6.1f} GB  {time}{remark}")
+    return [*lines, f"uses      {chosen or 'nothing: give a smaller image_size'}"], chosen is not None
+
+
+def choices(config: Config, size: Size, *, split: bool = False) -> list[tuple[str, Config]]:
+    """Returns the strategies that a config leaves open, fastest first, by name.
+
+    Args:
+        config: settings.
+        size: (height, width) of the picture.
+        split: over several devices, which excludes windows.
+    """
+    if config.tile and config.tile != "auto":
+        return [(f"tiles of {config.tile}", config)]
+    whole = dataclasses.replace(config, tile=0)
+    possible = [] if config.checkpoint else [("plain", whole)]
+    possible += [("checkpoint", dataclasses.replace(whole, checkpoint=True))]
+    tiles = [tile for tile in TILES if tile < max(size)] if config.tile == "auto" and not split else []
+    possible += [(f"tiles of {tile}", dataclasses.replace(config, tile=tile)) for tile in tiles]
+    if config.history_dtype == "float32":
+        name, least = possible[-1]
+        possible += [(f"{name}, bfloat16 history", dataclasses.replace(least, history_dtype="bfloat16"))]
+    return possible
+
+
+def strategies(config: Config, params: Params, size: Size, mesh: Mesh | None = None) -> Iterator[Strategy]:
+    """Yields the strategies with their peaks, each compiled when it is asked for.
+
+    Args:
+        config: settings.
+        params: parameters of the network.
+        size: (height, width) of the picture.
+        mesh: devices over which the rows are split.
+    """
+    held = resident() if jax.default_backend() == "cpu" else 0  # before compiling, which takes more for a while
+    for name, choice in choices(config, size, split=mesh is not None):
+        yield Strategy(name, choice, held + peak_bytes(choice, params, size, mesh))
+
+
+def cheapest_that_fits(config: Config, params: Params, size: Size, limit: int, mesh: Mesh | None = None) -> Strategy:
+    """Returns the fastest strategy that takes at most `limit` bytes.
+
+    Args:
+        config: settings.
+        params: parameters of the network.
+        size: (height, width) of the picture.
+        limit: bytes.
+        mesh: devices over which the rows are split.
+
+    Raises:
+        InputError: none does.
+    """
+    least = None
+    for strategy in strategies(config, params, size, mesh):
+        if strategy.peak <= limit:
+            return strategy
+        least = strategy if least is None or strategy.peak < least.peak else least
+    assert least is not None
+    need = f"need at least {least.peak / 1e9:.1f} GB ({least.name}), there are {limit / 1e9:.1f} GB"
+    raise InputError(f"{size[1]}x{size[0]} pixels {need}; give a smaller image_size, or more by max_memory")

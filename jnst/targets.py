@@ -1,0 +1,183 @@
+"""What jobs are matched with: pictures loaded ahead, target statistics computed once and kept for the next job."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
+from jaxtyping import Array
+
+from jnst.batching import Size, pad_to
+from jnst.engine import Problem, Program, Run, start
+from jnst.io.image import resize
+from jnst.jobs import Picture, Task, style_size
+from jnst.losses import objective as objectives
+from jnst.losses.objective import LossWeights
+from jnst.network.region import Region
+from jnst.network.vgg import Params, prepare_for_inference
+from jnst.problem import check_images, check_network, start_image, weights_for
+
+PREFETCH_TASKS = 16  # tasks whose images are loaded before they are begun
+LOADER_THREADS = 8  # images that are loaded at a time: in part by waiting, where they lie in an object store
+CACHE_BYTES = 2**29  # of images, of content targets, and of style targets each
+
+Begun = tuple[Problem, Run]
+"""one problem and its run, n = 1, before the first evaluation"""
+
+
+class Cache:
+    """The values last used, up to so many bytes; the last one always."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
+        self.values: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
+
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Returns the value of a key.
+
+        Args:
+            key: hashable.
+            make: computes the value, a pytree of arrays, where it is not kept.
+        """
+        if key not in self.values:
+            value = make()
+            size = sum(leaf.nbytes for leaf in jax.tree.leaves(value))
+            self.values[key] = value, size
+            self.used += size
+            while self.used > self.limit and len(self.values) > 1:
+                self.used -= self.values.popitem(last=False)[1][1]
+        self.values.move_to_end(key)
+        return self.values[key][0]
+
+
+class TargetStore:
+    """Begins tasks: loads their pictures, computes their targets, and puts them on the device.
+
+    Args:
+        params: parameters of the network, as they are.
+        style_canvases: padded size of each size of a style image.
+        place: where arrays lie: on all devices, where there are several.
+        cache_bytes: of each kind of value that is kept.
+        own_terms: whether the terms are the caller's own, which weigh themselves.
+    """
+
+    def __init__(
+        self, params: Params, style_canvases: dict[Size, Size], *,
+        place: NamedSharding | None = None, cache_bytes: int = CACHE_BYTES, own_terms: bool = False,
+    ) -> None:  # fmt: skip
+        self.place, self.style_canvases, self.own_terms = place, style_canvases, own_terms
+        self.params = jax.device_put(params, place)
+        self.statistics, self.pictures = (
+            {"content": Cache(cache_bytes), "style": Cache(cache_bytes)},
+            Cache(cache_bytes),
+        )
+        self.prepared: dict[Any, Params] = {}
+        self.pool = ThreadPoolExecutor(LOADER_THREADS)
+        self.coming: dict[Any, Future] = {}
+
+    def close(self) -> None:
+        """Ends the loading threads."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def prepared_params(self, program: Program) -> Params:
+        """Returns the parameters as fast as this machine has them; a checkpoint, which saves memory, takes them plain.
+
+        Args:
+            program: whose layers and precision count.
+        """
+        objective = program.objective
+        key = objective.layers, objective.precision, objective.checkpoint
+        if key not in self.prepared:
+            self.prepared[key] = self.params if objective.checkpoint else prepare_for_inference(self.params, *key[:2])
+        return self.prepared[key]
+
+    def begin(self, task: Task) -> Begun:
+        """Returns the problem and the run of a task's scale, not evaluated yet.
+
+        Args:
+            task: at the scale that is to begin.
+
+        Raises:
+            InputError: a picture that cannot be read or used.
+        """
+        scale, program, job = task.scale, task.program, task.job
+        size = (scale.height, scale.width)
+        if task.stage == 0:
+            self._check(task)
+        assert task.start is not None
+        region = Region.full(1, *size) if program.masked else None
+        content = self.picture(job.content)
+        parts = {"content": self._statistics("content", job.content, resize(content, *size), size, program)}
+        masks = {}
+        for name, style in job.styles.items():
+            small = style_size(job, style.picture, scale)
+            image = resize(self.picture(style.picture), *small)
+            parts[name] = self._statistics(name, style.picture, image, small, program)
+            if style.mask is not None:
+                masks[name] = self._put(_resize_mask(self.picture(style.mask), size), program.canvas)
+        targets = objectives.join_targets(parts, masks)
+        weights = weights_for(task.config, targets, program.objective, region=region, own_terms=self.own_terms)
+        problem = Problem(
+            targets, _one_each(weights), jnp.asarray([size], jnp.int32), jnp.asarray([scale.iterations], jnp.int32)
+        )
+        run = start(program, self._put(resize(task.start, *size), program.canvas))
+        return jax.device_put((problem, run), self.place) if self.place is not None else (problem, run)
+
+    def _check(self, task: Task) -> None:
+        """Loads what a task needs, refuses what cannot be used, and sets its start."""
+        job, config = task.job, task.config
+        content, style = self.picture(job.content), self.picture(job.style)
+        images = {"content": content} | {name: self.picture(style.picture) for name, style in job.styles.items()}
+        check_images(images)
+        check_network(config, self.params, content.shape[1:3])
+        init = None if job.init is None else self.picture(job.init)
+        task.start = np.asarray(start_image(content, style, config, init), np.float32)
+
+    def _statistics(self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program) -> Any:
+        """Target statistics of a picture at a size, computed once."""
+        is_content, objective = name == "content", program.objective
+        canvas = program.canvas if is_content else self.style_canvases[size]
+        region = None if canvas == size else Region.full(1, *size)
+        return self.statistics["content" if is_content else "style"].get(
+            (name, picture.key, size, canvas, objective),
+            lambda: objectives.target_statistics(
+                self.params, self._put(image, canvas), name, objective=objective, region=region
+            ),
+        )
+
+    def _put(self, image: np.ndarray, canvas: Size) -> Array:
+        return jax.device_put(pad_to(image, canvas), self.place)
+
+    def picture(self, picture: Picture) -> np.ndarray:
+        """Returns the array of a picture, loaded now or before.
+
+        Args:
+            picture: what to load.
+        """
+        future = self.coming.pop(picture.key, None)
+        return self.pictures.get(picture.key, future.result if future else picture.load)
+
+    def prefetch(self, tasks: Iterable[Task]) -> None:
+        """Loads what tasks need, by other threads.
+
+        Args:
+            tasks: those that come next.
+        """
+        for task in tasks:
+            for picture in (task.job.content, *(style.picture for style in task.job.styles.values())):
+                if picture.key not in self.pictures.values and picture.key not in self.coming:
+                    self.coming[picture.key] = self.pool.submit(picture.load)
+
+
+def _resize_mask(mask: np.ndarray, size: Size) -> np.ndarray:
+    """A mask (1, h, w, 1) at another size."""
+    return resize(np.repeat(mask, 3, -1), *size)[..., :1]
+
+
+def _one_each(weights: LossWeights) -> LossWeights:
+    """Weights of one image: every leaf (1,)."""
+    return jax.tree.map(lambda weight: jnp.reshape(weight, (1,)), weights)

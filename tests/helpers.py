@@ -1,0 +1,44 @@
+"""What several test files share and no fixture needs."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnst.io.formats import Table
+from jnst.network.architecture import kernel_shapes
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+EXAMPLES = ROOT / "examples"
+SHARED = ROOT.parent / "shared"
+KERAS_VGG19 = SHARED / "weights" / "vgg19_oxford_keras_layout.h5"
+IMAGES = SHARED / "images"
+FAST_BATCH = ["--content-layers", "conv2_1", "--style-layers", "conv1_1", "--backbone", "vgg16", "--iterations", "2",
+              "--scales", "1", "--style-sizes", "1", "--no-compilation-cache", "--batch-size", "2"]  # fmt: skip
+
+# whole files of the marker `fast`, but for what they mark as slow themselves; `pytest -m fast` stays under 20 s
+FAST_FILES = (
+    "cli/test_progress.py", "io/test_formats.py", "io/test_image.py", "io/test_manifest.py", "io/test_paths.py",
+    "io/test_trace.py", "io/test_unpickle.py", "losses/test_pyramid.py", "losses/test_statistics.py",
+    "network/test_architecture.py", "properties/test_canvas_laws.py", "properties/test_format_laws.py",
+    "properties/test_image_laws.py", "test_api.py", "test_batching.py", "test_config.py", "test_presets.py",
+)  # fmt: skip
+
+
+def picture(height: int, width: int, *, seed: int = 0) -> jax.Array:
+    """(1, h, w, 3) in [0, 1]: smooth colours and grain."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / 11.0
+    phase = rng.uniform(0, 6, 3)
+    waves = np.stack([np.sin(x + phase[0]), np.cos(y + phase[1]), np.sin(x * y / 5 + phase[2])], -1)
+    return jnp.asarray(np.clip(0.5 + 0.3 * waves + rng.uniform(-0.2, 0.2, waves.shape), 0, 1), jnp.float32)[None]
+
+
+def small_table(architecture: str = "vgg19") -> Table:
+    """Right shapes, constant values: compresses to little, reads fast."""
+    layers = {}
+    for k, (name, shape) in enumerate(kernel_shapes(architecture).items()):
+        layers[name] = {"kernel": np.full(shape, 0.01 * (k + 1), np.float32), "bias": np.zeros(shape[-1:], np.float32)}
+    return Table(layers, "caffe-bgr")

@@ -1,0 +1,73 @@
+"""Compiled programs are kept in the user's cache directory, and found again by another process."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from helpers import EXAMPLES
+
+# runs a job and prints how many compiled programs were looked up and found
+CODE = """
+import sys
+import jax
+counts = {"cache_hits": 0, "cache_misses": 0}
+def count(event, **more):
+    name = event.rpartition("/")[2]
+    if name in counts:
+        counts[name] += 1
+jax.monitoring.register_event_listener(count)
+from jnst.cli import main as run
+code = run.main(sys.argv[1:])
+print(counts["cache_hits"], counts["cache_misses"])
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a job whose user has `tmp_path / "cache"` as cache directory."""
+
+    def start(name, *arguments, **environment):
+        names = [str(EXAMPLES / "cat.png"), str(EXAMPLES / "swirls.jpg"), "-o", str(tmp_path / f"{name}.png")]
+        fast = ["--style-layers", "conv1_1", "--content-layers", "conv1_1", "--backbone", "vgg16", "--quiet",
+                "--image-size", "48", "--iterations", "1"]  # fmt: skip
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")}
+        environment = {**kept, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(tmp_path / "cache"), **environment}
+        command = [sys.executable, "-c", CODE, *names, *fast, *arguments]
+        return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    return start
+
+
+def finish(process):
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error
+    assert error == ""
+    return tuple(map(int, out.split()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="XDG_CACHE_HOME is Linux's")
+def test_processes_share_what_they_have_compiled(start, tmp_path):
+    both = [start("a"), start("b")]  # at once: they look for and write the same programs
+    assert all(hits + misses > 0 for hits, misses in map(finish, both))
+    kept = set((tmp_path / "cache" / "jnst" / "compiled").glob("*-cache"))
+    assert kept
+    hits, misses = finish(start("c"))
+    assert (hits, misses) == (len(kept), 0)
+    pictures = [(tmp_path / f"{name}.png").read_bytes() for name in "abc"]
+    assert pictures[0] == pictures[1] == pictures[2]
+
+
+@pytest.mark.parametrize(
+    "off", ["flag", *(pytest.param(k, marks=pytest.mark.thorough) for k in ("variable", "directory"))]
+)
+def test_the_user_may_have_none(off, start, tmp_path):
+    if off == "flag":
+        assert finish(start("a", "--no-compilation-cache")) == (0, 0)
+    elif off == "variable":
+        assert finish(start("a", JAX_ENABLE_COMPILATION_CACHE="false")) == (0, 0)
+    else:
+        (tmp_path / "cache").write_text("a file where the directory should be")
+        assert finish(start("a")) == (0, 0)
+    assert not (tmp_path / "cache" / "jnst").exists()
