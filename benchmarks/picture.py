@@ -81,7 +81,7 @@ def variants(settings: list[str]) -> Iterator[tuple[str, jnst.Config]]:
     choices = [setting.split("=", 1)[1].split(",") for setting in settings]
     for values in itertools.product(*choices):
         chosen = {name: text_to_setting(name, value) for name, value in zip(names, values, strict=True)}
-        config = make_config(parse_over(RowOptions, settings_to_flags(chosen), RowOptions()))
+        config = make_config(parse_over(RowOptions, settings_to_flags(chosen), RowOptions(0, 1.0)))
         yield " ".join(["jnst", *(f"{name}={value}" for name, value in zip(names, values, strict=True))]), config
 
 
