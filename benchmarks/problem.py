@@ -23,10 +23,10 @@ from jnst.network import vgg
 from jnst.optim.base import RUNNING
 from jnst.optim.preconditioner import Identity
 from jnst.optim.stock import Stock
-from jnst.problem import objective_for, solver_for, weights_for
+from jnst.problem import objective_for, solver_for, takes_units, weights_for
 
 CONTENT, STYLE = "tubingen.jpg", "starry_night.jpg"
-ONE_SIZE = Config(scales=("1",), style_pyramid_levels=1)  # what PyTorch's usual programs do
+ONE_SIZE = Config(scales=("1",), style_pyramid_levels=1, style_unit="painting")  # what PyTorch's usual programs do
 Function = Callable[..., tuple[tuple[jax.Array, Any], jax.Array]]
 """(x, *args) -> ((value, aux), gradient)"""
 __all__ = ["CHUNK", "ONE_SIZE", "Problem"]
@@ -91,7 +91,12 @@ def make_problem(
     objective, params = objective_for(config), jax.device_put(params)
     images = {"content": jnp.asarray(content), "style": jnp.asarray(style)}
     targets = objectives.targets(params, images, objective=objective)
-    loss_weights = equal_weights(*alpha_beta, objective) if alpha_beta else weights_for(config, targets, objective)
+    units = {}
+    if takes_units(config, objective):
+        _, norms = objectives.content_statistics(params, images["content"], objective=objective)
+        units = objectives.style_units(targets, norms)
+    own = weights_for(config, targets, objective, units=units)
+    loss_weights = equal_weights(*alpha_beta, objective) if alpha_beta else own
     fast = vgg.prepare_for_inference(params, objective.layers)
     return Problem(content, style, objective, (fast, targets, loss_weights))
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from jnst.errors import InputError
 from jnst.network.architecture import check_layers
 
-DEFAULT_STRENGTH = 0.93
+DEFAULT_STRENGTH = 0.85
 AUTO = ("auto",)
 """layers that are to be chosen by measurement (`jnst.auto_layers`)"""
 INIT_NAMES = ("content", "style", "noise")
@@ -34,7 +34,7 @@ class Config:
     loss: Literal["relative", "mse", "sum"] = "relative"
     """form of the losses: relative to the targets' own norm (no unit), mean squares, or sums of squares (Gatys)"""
     strength: float | None = None
-    """style against content, 0 to 1: 0.5 light, 0.8 moderate, 0.93 painted"""
+    """style against content, 0 to 1: 0.5 light, 0.7 moderate, 0.85 painted, 0.95 at any price"""
     content_weight: float | None = None
     """alpha of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
     style_weight: float | None = None
@@ -51,6 +51,9 @@ class Config:
     """weight of each style layer, 0 or more; scaled to sum to 1"""
     style_pyramid_levels: int = 3
     """compare the style at so many sizes of the picture, each half of the one before, 1 or more; 1: at its own only"""
+    style_unit: Literal["both", "painting"] = "both"
+    """what relative style losses are relative to: both: the painting's and the photograph's own Gram matrices in the mean,
+    so that a calm painting does not overrule a busy photograph; painting: its own alone"""
     pooling: Literal["max", "average"] = "max"
     """pooling between the blocks of the network"""
     normalize_filters: bool = False

@@ -10,9 +10,9 @@ from typing import Any
 
 from jnst.errors import InputError
 
-COMMON: dict[str, Any] = {"scales": ("1",), "style_pyramid_levels": 1}
+COMMON: dict[str, Any] = {"scales": ("1",), "style_pyramid_levels": 1, "style_unit": "painting"}
 """what every preset sets"""
-_STUDY: dict[str, Any] = {**COMMON, "loss": "mse", "init": "content", "gradients": "separate"}
+_STUDY: dict[str, Any] = {**COMMON, "loss": "mse", "strength": 0.93, "init": "content", "gradients": "separate"}
 _ALL = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 _HIGH = ("conv3_1", "conv4_1", "conv5_1")
 

@@ -98,8 +98,9 @@ def solver_for(config: Config, optimizer: Optimizer | None = None) -> Any:
 
 
 def weights_for(
-    config: Config, targets: Targets, objective: Objective, *, region: Region | None = None, own_terms: bool = False
-) -> LossWeights:
+    config: Config, targets: Targets, objective: Objective, *, region: Region | None = None, own_terms: bool = False,
+    units: Mapping[str, Any] | None = None,
+) -> LossWeights:  # fmt: skip
     """Returns alpha, beta, tau and w_l of a config (eq. 4 and 5).
 
     Args:
@@ -108,6 +109,7 @@ def weights_for(
         objective: whose terms are weighed.
         region: which part of the arrays is image.
         own_terms: whether the terms are the caller's own, which weigh themselves: all groups get 1.
+        units: factors of the style terms' own weights (`objective.style_units`), where `takes_units(config)`.
     """
     weights = objectives.default_weights(objective)
     groups = {term.group for term in objective.terms}
@@ -121,8 +123,20 @@ def weights_for(
         else:
             weights = weights._replace(groups={"content": pair[0], "style": pair[1]})
         weights = weights._replace(groups={**weights.groups, "image": config.tv_weight})
+    if units:
+        weights = weights._replace(terms={name: w * units.get(name, 1) for name, w in weights.terms.items()})
     kept = weights._replace(groups={name: value for name, value in weights.groups.items() if name in groups})
     return jax.tree.map(lambda weight: jnp.asarray(weight, jnp.float32), kept)
+
+
+def takes_units(config: Config, objective: Objective) -> bool:
+    """Returns whether the style losses are relative to the photograph's own statistics, too.
+
+    Args:
+        config: settings.
+        objective: whose terms are the method's own.
+    """
+    return config.style_unit == "both" and config.loss == "relative" and "style" in objective.groups
 
 
 def check_images(images: Mapping[str, Any]) -> None:

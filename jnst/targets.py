@@ -19,7 +19,7 @@ from jnst.losses import objective as objectives
 from jnst.losses.objective import LossWeights
 from jnst.network.region import Region
 from jnst.network.vgg import Params, prepare_for_inference
-from jnst.problem import check_images, check_network, start_image, weights_for
+from jnst.problem import check_images, check_network, start_image, takes_units, weights_for
 
 PREFETCH_TASKS = 16  # tasks whose images are loaded before they are begun
 LOADER_THREADS = 8  # images that are loaded at a time: in part by waiting, where they lie in an object store
@@ -111,7 +111,9 @@ class TargetStore:
         assert task.start is not None
         region = Region.full(1, *size) if program.masked else None
         content = self.picture(job.content)
-        parts = {"content": self._statistics("content", job.content, resize(content, *size), size, program)}
+        with_units = not self.own_terms and takes_units(task.config, program.objective)
+        of_content, norms = self._of_content(job.content, resize(content, *size), size, program, with_units=with_units)
+        parts = {"content": of_content}
         masks = {}
         for name, style in job.styles.items():
             small = style_size(job, style.picture, scale)
@@ -120,7 +122,10 @@ class TargetStore:
             if style.mask is not None:
                 masks[name] = self._put(_resize_mask(self.picture(style.mask), size), program.canvas)
         targets = objectives.join_targets(parts, masks)
-        weights = weights_for(task.config, targets, program.objective, region=region, own_terms=self.own_terms)
+        weights = weights_for(
+            task.config, targets, program.objective, region=region, own_terms=self.own_terms,
+            units=objectives.style_units(targets, norms),
+        )  # fmt: skip
         problem = Problem(
             targets, _one_each(weights), jnp.asarray([size], jnp.int32), jnp.asarray([scale.iterations], jnp.int32)
         )
@@ -146,6 +151,20 @@ class TargetStore:
             (name, picture.key, size, canvas, objective),
             lambda: objectives.target_statistics(
                 self.params, self._put(image, canvas), name, objective=objective, region=region
+            ),
+        )
+
+    def _of_content(
+        self, picture: Picture, image: np.ndarray, size: Size, program: Program, *, with_units: bool
+    ) -> tuple[Any, Any]:
+        """Target statistics of the photograph, and the norms of its own style where they are wanted; computed once."""
+        if not with_units:
+            return self._statistics("content", picture, image, size, program), {}
+        region = None if program.canvas == size else Region.full(1, *size)
+        return self.statistics["content"].get(
+            ("content and norms", picture.key, size, program.canvas, program.objective),
+            lambda: objectives.content_statistics(
+                self.params, self._put(image, program.canvas), objective=program.objective, region=region
             ),
         )
 

@@ -52,7 +52,9 @@ def stylized(study: Study, run: Run) -> dict[str, Any]:
     """By `jnst.stylize`, looking at the picture every few iterations."""
     content, style = study.images(run.pair)
     judge, rows = make_judge(study, run.pair), []
-    config = replace(ONE_SIZE, **{**run.settings, "iterations": study.count(run.settings["iterations"])})
+    weighed = {"strength", "content_weight"} & set(run.settings)
+    settings = ({} if weighed else {"strength": STRENGTH}) | run.settings
+    config = replace(ONE_SIZE, **{**settings, "iterations": study.count(run.settings["iterations"])})
 
     def look(progress: Any) -> None:
         rows.append([progress.new[-1].evaluations, *judge(progress.image())])

@@ -67,6 +67,57 @@ def target_statistics(
     return tuple(levels)
 
 
+@partial(jax.jit, static_argnames="objective")
+def content_statistics(
+    params: Params, image: Float[Array, "n h w 3"], *, objective: Objective, region: Region | None = None
+) -> tuple[tuple[dict[str, Any], ...], dict[str, Float[Array, ""]]]:
+    """Computes the target statistics of a content image, and how large its own statistics of style are.
+
+    Args:
+        params: parameters of VGG-16 or VGG-19.
+        image: RGB in [0, 1].
+        objective: all of its terms that have a target are meant.
+        region: which part of the array is image; all of it by default.
+
+    Returns:
+        What `target_statistics` returns for "content", and by the name of each style term the norm of the statistics
+        that it would compare, at the image's own size.
+
+    Raises:
+        InputError: as `target_statistics`.
+    """
+    terms = (replace(term, target="content", mask=None) if term.group == "style" else term for term in objective.terms)
+    everything = replace(objective, terms=tuple(terms))
+    (found,) = target_statistics(params, image, "content", objective=everything, region=region)
+    style = {term.name for term in objective.terms if term.group == "style"}
+    norms = {name: _norm(found[name]) for name in style}
+    return ({name: value for name, value in found.items() if name not in style},), norms
+
+
+def _norm(statistics: Any) -> Float[Array, ""]:
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(statistics)))
+
+
+def style_units(targets: Targets, norms: Mapping[str, Float[Array, ""]]) -> dict[str, Float[Array, ""]]:
+    """Computes the factors that make style losses relative to the photograph, too, by the geometric mean.
+
+    A loss relative to the painting alone, `|G - A|^2 / |A|^2`, is many times larger at layers where the photograph is
+    busier than the painting: those rule the picture, conv5_1 first, which copies the painting's objects.
+
+    Args:
+        targets: with the paintings' statistics A.
+        norms: of the photograph's own, `|P|`, from `content_statistics`.
+
+    Returns:
+        By the name of the term `|A| / |P|`: the loss becomes `|G - A|^2 / (|A| |P|)`; 1 where either is 0.
+    """
+    units = {}
+    for name, norm in norms.items():
+        ratio = _norm(targets.levels[0][name]) / norm
+        units[name] = jnp.where((ratio > 0) & jnp.isfinite(ratio), ratio, 1)
+    return units
+
+
 def join_targets(
     parts: Mapping[str, tuple[dict[str, Any], ...]], masks: Mapping[str, Float[Array, "n h w 1"]] | None = None
 ) -> Targets:
