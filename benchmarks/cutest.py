@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy
 import scipy.optimize
-import sif2jax
+import sif2jax  # pyright: ignore[reportMissingImports] (extra: bench)
 from jax.flatten_util import ravel_pytree
 
 from jnst.optim.base import RUNNING, STOP_REASONS
