@@ -52,8 +52,8 @@ class Config:
     style_pyramid_levels: int = 3
     """compare the style at so many sizes of the picture, each half of the one before, 1 or more; 1: at its own only"""
     style_unit: Literal["both", "painting"] = "both"
-    """what relative style losses are relative to: both: the painting's and the photograph's own Gram matrices in the mean,
-    so that a calm painting does not overrule a busy photograph; painting: its own alone"""
+    """what relative style losses are relative to: both: the mean of the painting's and the photograph's
+    own norms, so that a calm painting does not overrule a busy photograph; painting: its own alone"""
     pooling: Literal["max", "average"] = "max"
     """pooling between the blocks of the network"""
     normalize_filters: bool = False

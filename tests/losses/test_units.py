@@ -12,7 +12,7 @@ from benchmarks import problem as problems
 from jnst.losses import objective as objectives
 from jnst.network import vgg
 
-CONTENT, STYLE = picture(36, 44), picture(40, 33, seed=1)
+CONTENT, STYLE = (np.asarray(image) for image in (picture(36, 44), picture(40, 33, seed=1)))
 
 
 @pytest.fixture(scope="module")
