@@ -12,7 +12,7 @@ from benchmarks import problem as problems
 from jnst.losses import objective as objectives
 from jnst.network import vgg
 
-CONTENT, STYLE = (np.asarray(image) for image in (picture(36, 44), picture(40, 33, seed=1)))
+CONTENT, STYLE = picture(36, 44), picture(40, 33, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,7 @@ def test_stylize_minimises_what_the_units_say(vgg16):
         style_pyramid_levels=1,
     )  # fmt: skip
     first = jnst.stylize(CONTENT, STYLE, config, vgg16).history[0]
-    expected = problems.evaluate(problems.make_problem(CONTENT, STYLE, vgg16.params, config), CONTENT)
+    problem = problems.make_problem(np.asarray(CONTENT), np.asarray(STYLE), vgg16.params, config)
+    expected = problems.evaluate(problem, CONTENT)
     np.testing.assert_allclose(first.loss, expected.total, rtol=1e-4)
     assert abs(first.style_loss / np.mean(list(first.style_layers.values())) - 1) > 0.01
