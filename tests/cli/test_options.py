@@ -28,6 +28,7 @@ BALANCE = st.one_of(
 OTHERS = st.fixed_dictionaries({}, optional={
     "loss": st.sampled_from(["relative", "mse", "sum"]), "tv_weight": WEIGHT, "content_layers": LAYERS,
     "style_pyramid_levels": st.integers(1, 9), "pooling": st.sampled_from(["max", "average"]),
+    "style_unit": st.sampled_from(["both", "painting"]),
     "normalize_filters": st.booleans(), "iterations": st.integers(0, 10**6), "scales": SCALES,
     "history_size": st.integers(1, 99), "history_dtype": st.sampled_from(["float32", "bfloat16"]),
     "learning_rate": st.floats(1e-9, 10), "gradients": st.sampled_from(["shared", "separate", "normalized"]),
@@ -171,7 +172,7 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
         "-o PATH, --output PATH", "--image-size INT", "--style-scale FLOAT", "--overwrite", "--preset NAME",
         "--list-presets", "--loss {relative,mse,sum}", "--strength FLOAT", "--content-weight FLOAT", "--tv-weight",
         "--content-layers LAYER ...", "--style-layers LAYER ...", "--style-layer-weights FLOAT ...",
-        "--style-sizes INT", "--style-pyramid-levels INT", "--pooling",
+        "--style-sizes INT", "--style-pyramid-levels INT", "--style-unit {both,painting}", "--pooling",
         "--normalize-filters, --no-normalize-filters", "--optimizer",
         "--iterations INT", "--scales auto|N|PIXELS ...", "--history-size", "--history-dtype", "--learning-rate",
         "--gradients", "--precision", "--checkpoint", "--tile auto|N", "--init NAME|PATH", "--seed INT", "--backbone",
