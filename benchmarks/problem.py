@@ -91,12 +91,14 @@ def make_problem(
     objective, params = objective_for(config), jax.device_put(params)
     images = {"content": jnp.asarray(content), "style": jnp.asarray(style)}
     targets = objectives.targets(params, images, objective=objective)
-    units = {}
-    if takes_units(config, objective):
-        _, norms = objectives.content_statistics(params, images["content"], objective=objective)
-        units = objectives.style_units(targets, norms)
-    own = weights_for(config, targets, objective, units=units)
-    loss_weights = equal_weights(*alpha_beta, objective) if alpha_beta else own
+    if alpha_beta:
+        loss_weights = equal_weights(*alpha_beta, objective)
+    else:
+        units = {}
+        if takes_units(config, objective):
+            _, norms = objectives.content_statistics(params, images["content"], objective=objective)
+            units = objectives.style_units(targets, norms)
+        loss_weights = weights_for(config, targets, objective, units=units)
     fast = vgg.prepare_for_inference(params, objective.layers)
     return Problem(content, style, objective, (fast, targets, loss_weights))
 

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import jax
@@ -112,7 +113,8 @@ class TargetStore:
         region = Region.full(1, *size) if program.masked else None
         content = self.picture(job.content)
         with_units = not self.own_terms and takes_units(task.config, program.objective)
-        of_content, norms = self._of_content(job.content, resize(content, *size), size, program, with_units=with_units)
+        found = self._statistics("content", job.content, resize(content, *size), size, program, norms=with_units)
+        of_content, norms = found if with_units else (found, {})
         parts = {"content": of_content}
         masks = {}
         for name, style in job.styles.items():
@@ -142,30 +144,17 @@ class TargetStore:
         init = None if job.init is None else self.picture(job.init)
         task.start = np.asarray(start_image(content, style, config, init), np.float32)
 
-    def _statistics(self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program) -> Any:
-        """Target statistics of a picture at a size, computed once."""
+    def _statistics(
+        self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program, *, norms: bool = False
+    ) -> Any:
+        """Target statistics of a picture at a size, of a photograph with the norms of its own style; computed once."""
         is_content, objective = name == "content", program.objective
         canvas = program.canvas if is_content else self.style_canvases[size]
         region = None if canvas == size else Region.full(1, *size)
+        compute = objectives.content_statistics if norms else partial(objectives.target_statistics, name=name)
         return self.statistics["content" if is_content else "style"].get(
-            (name, picture.key, size, canvas, objective),
-            lambda: objectives.target_statistics(
-                self.params, self._put(image, canvas), name, objective=objective, region=region
-            ),
-        )
-
-    def _of_content(
-        self, picture: Picture, image: np.ndarray, size: Size, program: Program, *, with_units: bool
-    ) -> tuple[Any, Any]:
-        """Target statistics of the photograph, and the norms of its own style where they are wanted; computed once."""
-        if not with_units:
-            return self._statistics("content", picture, image, size, program), {}
-        region = None if program.canvas == size else Region.full(1, *size)
-        return self.statistics["content"].get(
-            ("content and norms", picture.key, size, program.canvas, program.objective),
-            lambda: objectives.content_statistics(
-                self.params, self._put(image, program.canvas), objective=program.objective, region=region
-            ),
+            (name, norms, picture.key, size, canvas, objective),
+            lambda: compute(self.params, self._put(image, canvas), objective=objective, region=region),
         )
 
     def _put(self, image: np.ndarray, canvas: Size) -> Array:

@@ -22,11 +22,19 @@ def squared_error(result: Any, target: Any) -> Float[Array, " n"]:
     Returns:
         `|S - T|^2` of each image.
     """
-    return _sum_of_squares(jax.tree.map(jnp.subtract, result, target))
+    return sum_of_squares(jax.tree.map(jnp.subtract, result, target))
 
 
-def _sum_of_squares(tree: Any) -> Array:
-    parts = [jnp.sum(jnp.square(leaf), tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(tree)]
+def sum_of_squares(statistics: Any) -> Float[Array, " n"]:
+    """Sums the squares of all of an image's statistics.
+
+    Args:
+        statistics: a pytree of arrays with a leading axis n.
+
+    Returns:
+        `|S|^2` of each image.
+    """
+    parts = [jnp.sum(jnp.square(leaf), tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(statistics)]
     return sum(parts[1:], parts[0])
 
 
@@ -40,7 +48,7 @@ def relative(result: Any, target: Any) -> Float[Array, " n"]:
     Returns:
         `|S - T|^2 / |T|^2` of each image; a target that is 0 everywhere is matched by 0 alone.
     """
-    norm = _sum_of_squares(target)
+    norm = sum_of_squares(target)
     return squared_error(result, target) / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
 
 

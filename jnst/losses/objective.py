@@ -23,35 +23,15 @@ from jnst.losses.base import Losses, LossWeights, Objective, Targets, default_we
 from jnst.losses.evaluation import compare, statistics
 from jnst.losses.observation import Positions
 from jnst.losses.pyramid import halve, pyramid_levels
-from jnst.losses.targets import (
-    balance,
-    content_statistics,
-    join_targets,
-    style_units,
-    target_statistics,
-    targets,
-)
+from jnst.losses.targets import balance, content_statistics, join_targets, style_units, target_statistics, targets
 from jnst.network.conv import Pooling
 from jnst.network.region import Region
 from jnst.network.scheduling import wait_for
 from jnst.network.vgg import Params, observe
 
 __all__ = [
-    "LossWeights",
-    "Losses",
-    "Objective",
-    "Targets",
-    "balance",
-    "content_statistics",
-    "default_weights",
-    "evaluate",
-    "gram_entry",
-    "join_targets",
-    "pyramid_levels",
-    "separate_gradients",
-    "style_units",
-    "target_statistics",
-    "targets",
+    "LossWeights", "Losses", "Objective", "Targets", "balance", "content_statistics", "default_weights", "evaluate",
+    "gram_entry", "join_targets", "pyramid_levels", "separate_gradients", "style_units", "target_statistics", "targets",
     "value_and_grad",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jnst.errors import InputError
 from jnst.losses.base import LossWeights, Objective, Targets, default_weights
-from jnst.losses.comparisons import relative
+from jnst.losses.comparisons import relative, sum_of_squares
 from jnst.losses.evaluation import statistics
 from jnst.losses.observation import Positions, observation, observations
 from jnst.losses.pyramid import halve, pyramid_levels
@@ -70,7 +70,7 @@ def target_statistics(
 @partial(jax.jit, static_argnames="objective")
 def content_statistics(
     params: Params, image: Float[Array, "n h w 3"], *, objective: Objective, region: Region | None = None
-) -> tuple[tuple[dict[str, Any], ...], dict[str, Float[Array, ""]]]:
+) -> tuple[tuple[dict[str, Any], ...], dict[str, Float[Array, " n"]]]:
     """Computes the target statistics of a content image, and how large its own statistics of style are.
 
     Args:
@@ -90,15 +90,11 @@ def content_statistics(
     everything = replace(objective, terms=tuple(terms))
     (found,) = target_statistics(params, image, "content", objective=everything, region=region)
     style = {term.name for term in objective.terms if term.group == "style"}
-    norms = {name: _norm(found[name]) for name in style}
+    norms = {name: jnp.sqrt(sum_of_squares(found[name])) for name in style}
     return ({name: value for name, value in found.items() if name not in style},), norms
 
 
-def _norm(statistics: Any) -> Float[Array, ""]:
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(statistics)))
-
-
-def style_units(targets: Targets, norms: Mapping[str, Float[Array, ""]]) -> dict[str, Float[Array, ""]]:
+def style_units(targets: Targets, norms: Mapping[str, Float[Array, " n"]]) -> dict[str, Float[Array, " n"]]:
     """Computes the factors that make style losses relative to the photograph, too, by the geometric mean.
 
     A loss relative to the painting alone, `|G - A|^2 / |A|^2`, is many times larger at layers where the photograph is
@@ -109,11 +105,11 @@ def style_units(targets: Targets, norms: Mapping[str, Float[Array, ""]]) -> dict
         norms: of the photograph's own, `|P|`, from `content_statistics`.
 
     Returns:
-        By the name of the term `|A| / |P|`: the loss becomes `|G - A|^2 / (|A| |P|)`; 1 where either is 0.
+        By the term's name `|A| / |P|` of each image: the loss becomes `|G - A|^2 / (|A| |P|)`; 1 where either is 0.
     """
     units = {}
     for name, norm in norms.items():
-        ratio = _norm(targets.levels[0][name]) / norm
+        ratio = jnp.sqrt(sum_of_squares(targets.levels[0][name])) / norm
         units[name] = jnp.where((ratio > 0) & jnp.isfinite(ratio), ratio, 1)
     return units
 
