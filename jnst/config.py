@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from jnst.errors import InputError
 from jnst.network.architecture import check_layers
 
-DEFAULT_STRENGTH = 0.85
+DEFAULT_STRENGTH = 0.8
 AUTO = ("auto",)
 """layers that are to be chosen by measurement (`jnst.auto_layers`)"""
 INIT_NAMES = ("content", "style", "noise")
@@ -34,12 +34,12 @@ class Config:
     loss: Literal["relative", "mse", "sum"] = "relative"
     """form of the losses: relative to the targets' own norm (no unit), mean squares, or sums of squares (Gatys)"""
     strength: float | None = None
-    """style against content, 0 to 1: 0.5 light, 0.7 moderate, 0.85 painted, 0.95 at any price"""
+    """style against content, 0 to 1: 0.5 light, 0.7 moderate, 0.8 painted, 0.9 at any price"""
     content_weight: float | None = None
     """alpha of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
     style_weight: float | None = None
     """beta of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
-    tv_weight: float = 0.0
+    tv_weight: float = 1.0
     """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths"""
 
     content_layers: tuple[str, ...] = ("conv4_2",)
@@ -61,7 +61,7 @@ class Config:
 
     optimizer: Literal["lbfgsb", "adam", "jaxopt"] = "lbfgsb"
     """lbfgsb: bounded L-BFGS; adam: projected onto the box after each step; jaxopt: its own LBFGSB, for comparison"""
-    iterations: int = 200
+    iterations: int = 100
     """iterations of the whole run, 0 or more"""
     scales: tuple[str, ...] = ("auto",)
     """coarse to fine: auto, how many scales, or the longer sides of the coarse ones, increasing; 1: one scale"""

@@ -6,15 +6,26 @@ in the box [0, 1]; they differ in layers, which is its main knob.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jnst.errors import InputError
 
-COMMON: dict[str, Any] = {"scales": ("1",), "style_pyramid_levels": 1, "style_unit": "painting"}
+COMMON: dict[str, Any] = {
+    "scales": ("1",),
+    "style_pyramid_levels": 1,
+    "style_unit": "painting",
+    "tv_weight": 0.0,
+    "iterations": 200,
+}
 """what every preset sets"""
 _STUDY: dict[str, Any] = {**COMMON, "loss": "mse", "strength": 0.93, "init": "content", "gradients": "separate"}
 _ALL = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 _HIGH = ("conv3_1", "conv4_1", "conv5_1")
+
+
+Quality = Literal["draft", "standard", "fine"]
+QUALITIES: dict[Quality, int] = {"draft": 30, "standard": 100, "fine": 300}
+"""iterations of the whole run, by name"""
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,3 @@ def preset_settings(name: str) -> dict[str, Any]:
         known = ", ".join(PRESETS)
         raise InputError(f"`preset` {name} is not known; there are {known}; see `list_presets`", field="preset")
     return dict(PRESETS[name].settings)
-
-
-settings_of = preset_settings  # the name from before, for scripts that another branch moves; it goes when it is merged

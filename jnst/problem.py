@@ -201,3 +201,23 @@ def start_image(content: Image, style: Any, config: Config, init: Any = None) ->
         return jnp.clip(noise, 0, 1)
     message = f"init must be content, style or noise, got {config.init!r}; load a file yourself, pass init="
     raise InputError(message, field="init")
+
+
+def finer_start(coarse: Any, photograph: Any, height: int, width: int) -> np.ndarray:
+    """Returns where a finer scale begins: the coarse result enlarged, and the photograph's detail above that scale.
+
+    The detail is the band of the photograph's Laplacian pyramid (Burt and Adelson 1983) that the coarse scale had no
+    pixels for. Without it the content loss alone would have to draw eyes and windows again, from conv4_2.
+
+    Args:
+        coarse: result of the scale before, (1, h, w, 3) in [0, 1].
+        photograph: the content image, of any size.
+        height: of the scale that begins, in pixels.
+        width: of the scale that begins, in pixels.
+
+    Returns:
+        The start image in [0, 1].
+    """
+    at_size = resize(photograph, height, width)
+    detail = at_size - resize(resize(photograph, *coarse.shape[1:3]), height, width)
+    return np.clip(resize(coarse, height, width) + detail, 0, 1)

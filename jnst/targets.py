@@ -20,7 +20,7 @@ from jnst.losses import objective as objectives
 from jnst.losses.objective import LossWeights
 from jnst.network.region import Region
 from jnst.network.vgg import Params, prepare_for_inference
-from jnst.problem import check_images, check_network, start_image, takes_units, weights_for
+from jnst.problem import check_images, check_network, finer_start, start_image, takes_units, weights_for
 
 PREFETCH_TASKS = 16  # tasks whose images are loaded before they are begun
 LOADER_THREADS = 8  # images that are loaded at a time: in part by waiting, where they lie in an object store
@@ -131,7 +131,9 @@ class TargetStore:
         problem = Problem(
             targets, _one_each(weights), jnp.asarray([size], jnp.int32), jnp.asarray([scale.iterations], jnp.int32)
         )
-        run = start(program, self._put(resize(task.start, *size), program.canvas))
+        keeps_detail = task.stage and job.init is None and task.config.init == "content"
+        begin = finer_start(task.start, content, *size) if keeps_detail else resize(task.start, *size)
+        run = start(program, self._put(begin, program.canvas))
         return jax.device_put((problem, run), self.place) if self.place is not None else (problem, run)
 
     def _check(self, task: Task) -> None:

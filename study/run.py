@@ -30,7 +30,7 @@ from benchmarks import problem as problems
 from benchmarks.problem import Problem
 from jnst.errors import InputError
 from jnst.io import compile_cache, weights
-from jnst.presets import settings_of
+from jnst.presets import preset_settings
 from study.claims import CLAIMS, ENTRIES, EVERY, LAYERS, LIGHT, PAIRS, SEASON, STRENGTH, STRENGTHS, Run, Study
 
 ONE_SIZE = replace(problems.ONE_SIZE, loss="mse")
@@ -176,7 +176,7 @@ def runs() -> Iterator[Run]:
             yield Run("layers", pair, f"mse, {name}", stylized, {**LAYERS[name], "iterations": 25})
         yield Run("bounds", pair, "clamped", clamped_mse, {"iterations": 250, "memory": "meant"})
         yield Run("bounds", pair, "bounds", stylized, {"iterations": 250})
-    partial_settings = {**settings_of("nikulin2016-partial"), "gradients": "shared", "iterations": 50}
+    partial_settings = {**preset_settings("nikulin2016-partial"), "gradients": "shared", "iterations": 50}
     for pair in (*PAIRS, SEASON, LIGHT):
         yield Run("partial", pair, "full", stylized, {"iterations": 50})
         yield Run("partial", pair, "partial", stylized, partial_settings)

@@ -2,7 +2,7 @@ import pytest
 
 from jnst import Config, InputError
 from jnst.cli.options import list_presets, make_config, parse
-from jnst.presets import PRESETS, preset_settings
+from jnst.presets import PRESETS, QUALITIES, preset_settings
 
 STUDY = {
     "flower-market": ("conv3_1 conv4_1 conv5_1", "conv4_2"),
@@ -51,6 +51,16 @@ def test_strength_stands_instead_of_a_presets_weights():
     assert config("--preset", "gatys2016", "--content-weight", "2").explicit_weights() == (2.0, 1.0)
     with pytest.raises(InputError, match="strength must stand without content_weight"):
         config("--preset", "gatys2016", "--strength", "0.8", "--content-weight", "2")
+
+
+def test_a_quality_is_a_number_of_iterations_and_gives_way_to_one():
+    assert config("--quality", "standard") == Config()
+    assert [config("--quality", name).iterations for name in QUALITIES] == list(QUALITIES.values())
+    assert config("--quality", "draft", "--iterations", "7").iterations == 7
+    both = config("--preset", "mountain", "--quality", "draft")
+    assert both == Config(**{**preset_settings("mountain"), "iterations": QUALITIES["draft"]})
+    with pytest.raises(InputError, match="quality"):
+        config("--quality", "best")
 
 
 def test_an_unknown_preset_is_refused():

@@ -11,7 +11,7 @@ import jnst
 from jnst import Config, InputError, problem
 from jnst.io.weights import Weights
 from jnst.losses import objective as objectives
-from jnst.losses import terms
+from jnst.losses import statistics, terms
 from jnst.network.normalize import mean_activations, normalize_filters
 
 # shallow layers, so that a compile is short; the same shape and layers throughout, so that there is one
@@ -55,7 +55,12 @@ def test_history_tells_every_iteration(vgg16: Weights):
         assert following.seconds >= row.seconds
     last = history[-1]
     np.testing.assert_allclose(last.style_loss, np.mean(list(last.style_layers.values())), rtol=1e-5)
-    np.testing.assert_allclose(last.loss, 0.15 * last.content_loss + 0.85 * last.style_loss, rtol=1e-5)
+    total = (
+        0.2 * last.content_loss
+        + 0.8 * last.style_loss
+        + float(statistics.total_variation(jnp.asarray(result.image))[0])
+    )
+    np.testing.assert_allclose(last.loss, total, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +198,16 @@ def test_the_second_scale_starts_from_the_first(vgg16: Weights):
     assert not np.allclose(result.image, alone.image, atol=0.02)
 
 
+def test_a_finer_scale_has_the_detail_that_the_coarse_one_could_not_hold(vgg16: Weights):
+    """Content alone, and from the content: nothing is to be painted, so nothing may be lost on the way."""
+    content = picture(72, 88)
+    kept = dataclasses.replace(COARSE, style_weight=0.0, tv_weight=0.0)
+    np.testing.assert_allclose(jnst.stylize(content, STYLE, kept, vgg16).image, content, atol=1e-4)
+    given = dataclasses.replace(kept, iterations=2)  # one a scale
+    from_file = jnst.stylize(content, STYLE, given, vgg16, init=np.full(content.shape, 0.5, np.float32))
+    assert np.abs(from_file.image - content).mean() > 0.05  # another start gets none of it
+
+
 def test_a_stop_on_a_coarse_scale_gives_the_whole_size(vgg16: Weights):
     result = jnst.stylize(picture(72, 88), STYLE, COARSE, vgg16, callback=lambda progress: True)
     assert result.stop_reason == "stopped"
@@ -202,7 +217,7 @@ def test_a_stop_on_a_coarse_scale_gives_the_whole_size(vgg16: Weights):
 
 def test_normalized_gradients_are_weighed_by_the_strength_itself():
     """Adam's first step is as long for every unit of the loss."""
-    config = Config(gradients="normalized", optimizer="adam", strength=0.8, loss="mse")
+    config = Config(gradients="normalized", optimizer="adam", strength=0.8, loss="mse", tv_weight=0.0)
     weights = problem.weights_for(config, objectives.join_targets({}), problem.objective_for(config))
     assert {name: np.asarray(weight).item() for name, weight in weights.groups.items()} == pytest.approx(
         {"content": 0.2, "style": 0.8}

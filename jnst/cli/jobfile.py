@@ -18,7 +18,7 @@ from jnst.io.paths import AnyPath, canonical, is_folder, listdir, resolve_relati
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 PATHS = ("content", "style", "output")
 """columns that every row has"""
-SETTINGS = {*(f.name for f in fields(Config)), *ALIASES, "image_size", "style_scale", "preset"}
+SETTINGS = {*(f.name for f in fields(Config)), *ALIASES, "image_size", "style_scale", "preset", "quality"}
 """columns that a row may have"""
 REQUESTS = 16  # files that are looked at together: object stores take long to answer, and take many questions
 

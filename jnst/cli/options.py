@@ -18,7 +18,7 @@ from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io.paths import AnyPath, parse_local_path, parse_path
 from jnst.network.architecture import Backbone
-from jnst.presets import COMMON, PRESETS, preset_settings
+from jnst.presets import COMMON, PRESETS, QUALITIES, Quality, preset_settings
 
 T = TypeVar("T")
 NoNegation = tyro.conf.FlagCreatePairsOff
@@ -74,7 +74,10 @@ class FileOptions:
 
 @dataclass(frozen=True)
 class PresetOptions:
-    """Settings with names, from the papers; what is given beside one overrides that part of it."""
+    """Settings with names; what is given beside one overrides that part of it."""
+
+    quality: Annotated[Quality | None, _hint("{draft,standard,fine}", "standard")] = None
+    """time against finish: a first look, what most pictures need, the last few percent of the loss"""
 
     preset: Annotated[str | None, _hint("NAME", "none")] = None
     """layers, losses, weights and start of a paper or of one of its figures; see --list-presets"""
@@ -193,7 +196,7 @@ def parse(arguments: Sequence[str] | None) -> Options:
 
 
 def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Parsed) -> Parsed:
-    """Returns options; those that are not given come from the preset where one is given, else from `default`.
+    """Returns options; those that are not given come from preset and quality where they are given, else from `default`.
 
     Strength and the weights of content and style exclude each other: of the two, what is given stands.
 
@@ -206,9 +209,11 @@ def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Par
         InputError: what the parser says, in one line; an unknown preset.
     """
     given = _parse_into(kind, arguments, default)
-    if given.preset.preset is None:
+    if given.preset.preset is None and given.preset.quality is None:
         return given
-    settings = preset_settings(given.preset.preset)
+    settings = {} if given.preset.preset is None else preset_settings(given.preset.preset)
+    if given.preset.quality is not None:
+        settings["iterations"] = QUALITIES[given.preset.quality]
     if given.balance.strength is not None:
         settings |= {"content_weight": None, "style_weight": None}
     elif (given.balance.content_weight, given.balance.style_weight) != (None, None):

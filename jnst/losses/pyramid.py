@@ -22,7 +22,7 @@ from jnst.errors import InputError
 from jnst.network.architecture import MIN_SIDE
 from jnst.network.region import Region
 
-COARSEST = 64  # longer side below which `auto` adds no further scale
+COARSEST = 96  # longer side below which `auto` adds no further scale
 FACTOR = 2.0
 """between one scale and the next"""
 RADIUS = 3  # of Lanczos's filter

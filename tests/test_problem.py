@@ -1,0 +1,30 @@
+import numpy as np
+from helpers import picture
+
+from jnst.io.image import resize
+from jnst.problem import finer_start
+
+
+def test_a_scale_that_changed_nothing_hands_the_photograph_on():
+    photograph = picture(60, 84, seed=3)
+    coarse = resize(photograph, 30, 42)
+    start = finer_start(coarse, photograph, 60, 84)
+    np.testing.assert_allclose(start, photograph, atol=1e-6)
+    assert np.abs(resize(coarse, 60, 84) - photograph).max() > 0.05  # enlarging alone loses the detail
+
+
+def test_a_finer_scale_has_the_coarse_results_colours_and_the_photographs_detail():
+    photograph, coarse = 0.3 + 0.4 * picture(60, 84, seed=3), 0.3 + 0.4 * picture(30, 42, seed=4)
+    start = finer_start(coarse, photograph, 60, 84)
+    assert start.shape == (1, 60, 84, 3)
+    assert start.dtype == np.float32
+    detail = photograph - resize(resize(photograph, 30, 42), 60, 84)
+    np.testing.assert_allclose(start, np.clip(resize(coarse, 60, 84) + detail, 0, 1), atol=1e-6)
+    bright = finer_start(np.ones_like(coarse), photograph, 60, 84)
+    assert bright.max() <= 1
+
+
+def test_a_photograph_larger_than_the_scale_is_brought_to_it():
+    photograph = picture(60, 84, seed=3)
+    start = finer_start(resize(photograph, 20, 28), photograph, 40, 56)
+    np.testing.assert_allclose(start, resize(photograph, 40, 56), atol=0.05)
