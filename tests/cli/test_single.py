@@ -213,7 +213,7 @@ def test_the_real_thing_with_layers_that_are_chosen(tmp_path, capsys):
     arguments += ["--content-layers", "auto", "-o", str(tmp_path / "out.png"), "--trace", str(trace)]
     assert main([str(content), str(style), *arguments]) == 0
     header, *rows, _ = records(trace)
-        assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
     assert image.load(tmp_path / "out.png").std() > 0.1
     assert header["layers"]["content_layers"] == header["settings"]["content_layers"]
     layer, detail = header["layers"]["content_layers"][0], header["layers"]["detail"]
