@@ -97,7 +97,7 @@ def make_problem(
         units = {}
         if takes_units(config, objective):
             _, norms = objectives.content_statistics(params, images["content"], objective=objective)
-            units = objectives.style_units(targets, norms)
+            units = objectives.style_units(targets, norms, objective=objective)
         loss_weights = weights_for(config, targets, objective, units=units)
     fast = vgg.prepare_for_inference(params, objective.layers)
     return Problem(content, style, objective, (fast, targets, loss_weights))

@@ -39,7 +39,7 @@ class Config:
     """alpha of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
     style_weight: float | None = None
     """beta of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
-    tv_weight: float = 1.0
+    tv_weight: float = 2.0
     """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths"""
 
     content_layers: tuple[str, ...] = ("conv4_2",)
@@ -51,6 +51,9 @@ class Config:
     """weight of each style layer, 0 or more; scaled to sum to 1"""
     style_pyramid_levels: int = 3
     """compare the style at so many sizes of the picture, each half of the one before, 1 or more; 1: at its own only"""
+    style_loss: Literal["gram", "gram+moments", "wasserstein"] = "gram"
+    """what is compared of the features: gram: their second moments (Gatys); gram+moments: mean and deviation of each
+    filter beside them; wasserstein: the distance of Gaussians, where weak directions count too, in twice the time"""
     style_unit: Literal["both", "painting"] = "both"
     """what relative style losses are relative to: both: the mean of the painting's and the photograph's
     own norms, so that a calm painting does not overrule a busy photograph; painting: its own alone"""

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jnst.batching import Size, bucket_sizes
 from jnst.config import Config
 from jnst.engine import Program
-from jnst.losses.pyramid import Scale, pyramid_levels, scales
+from jnst.losses.pyramid import SMALLEST_LEVEL, Scale, pyramid_levels, scales
 from jnst.losses.terms import Term
 from jnst.network.architecture import MIN_SIDE
 from jnst.problem import Optimizer, default_terms, objective_for, solver_for
@@ -203,7 +203,8 @@ def _canvases(kind: tuple, sizes: Counter[Size]) -> dict[Size, Size]:
 def _kind(job: Job, config: Config, scale: Scale, extras: Extras, kinds: dict[Any, tuple]) -> tuple:
     """All but the padded size that must be equal for two scales to share a program: the objective and the solver."""
     sides = [side for style in job.styles.values() for side in style_size(job, style.picture, scale)]
-    levels = pyramid_levels(min(scale.height, scale.width, *sides), config.style_pyramid_levels)
+    shortest = min(scale.height, scale.width, *sides)
+    levels = pyramid_levels(shortest, config.style_pyramid_levels, smallest=SMALLEST_LEVEL)
     weights = tuple(style.weight for style in job.styles.values())
     masked = tuple(style.mask is not None for style in job.styles.values())
     key = (replace(config, iterations=0, seed=0, init="content"), levels, weights, masked)

@@ -30,6 +30,12 @@ from jnst.optim.stock import Stock
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
 Optimizer = Solver | Stock | optax.GradientTransformation
+_STYLE_LOSSES = {
+    "gram": (losses.gram,),
+    "gram+moments": (losses.gram, losses.moments),
+    "wasserstein": (losses.wasserstein,),
+}
+"""what `Config.style_loss` names: makers of terms, which share a layer's weight"""
 
 
 def default_terms(
@@ -49,12 +55,14 @@ def default_terms(
     content, style = config.active_losses()
     terms = [losses.content(layer, form=config.loss) for layer in config.content_layers if content]
     for name, share, has_mask in zip(styles if style else (), weights, masked, strict=False):
+        makers = _STYLE_LOSSES[config.style_loss]
         terms += [
-            losses.gram(
-                layer, form=config.loss, weight=weight * share / sum(weights), target=name,
+            make(
+                layer, form=config.loss, weight=weight * share / sum(weights) / len(makers), target=name,
                 mask=name if has_mask else None,
             )
             for layer, weight in zip(config.style_layers, config.normalized_layer_weights(), strict=True)
+            for make in makers
         ]  # fmt: skip
     return (*terms, losses.total_variation()) if config.tv_weight else tuple(terms)
 

@@ -126,7 +126,7 @@ class TargetStore:
         targets = objectives.join_targets(parts, masks)
         weights = weights_for(
             task.config, targets, program.objective, region=region, own_terms=self.own_terms,
-            units=objectives.style_units(targets, norms),
+            units=objectives.style_units(targets, norms, objective=program.objective),
         )  # fmt: skip
         problem = Problem(
             targets, _one_each(weights), jnp.asarray([size], jnp.int32), jnp.asarray([scale.iterations], jnp.int32)

@@ -9,6 +9,7 @@ from helpers import picture
 
 import jnst
 from jnst import Config, InputError, problem
+from jnst.config import DEFAULT_STRENGTH
 from jnst.io.weights import Weights
 from jnst.losses import objective as objectives
 from jnst.losses import statistics, terms
@@ -47,7 +48,8 @@ def test_the_loss_of_the_result_is_the_objective_of_its_image(vgg16: Weights):
 
 
 def test_history_tells_every_iteration(vgg16: Weights):
-    history = stylize(vgg16).history
+    result = stylize(vgg16)
+    history = result.history
     assert [row.iteration for row in history] == list(range(7))
     assert history[0].content_loss == 0  # the start is the content
     for row, following in itertools.pairwise(history):
@@ -55,11 +57,9 @@ def test_history_tells_every_iteration(vgg16: Weights):
         assert following.seconds >= row.seconds
     last = history[-1]
     np.testing.assert_allclose(last.style_loss, np.mean(list(last.style_layers.values())), rtol=1e-5)
-    total = (
-        0.2 * last.content_loss
-        + 0.8 * last.style_loss
-        + float(statistics.total_variation(jnp.asarray(result.image))[0])
-    )
+    variation = float(statistics.total_variation(jnp.asarray(result.image))[0])
+    r = DEFAULT_STRENGTH
+    total = (1 - r) * last.content_loss + r * last.style_loss + SMALL.tv_weight * variation
     np.testing.assert_allclose(last.loss, total, rtol=1e-5)
 
 

@@ -19,7 +19,7 @@ from jnst.errors import InputError
 
 GROUPS = {
     "balance": ("How content and style are weighed.",
-                ("loss", "style_unit", "strength", "content_weight", "style_weight", "tv_weight")),
+                ("loss", "style_loss", "style_unit", "strength", "content_weight", "style_weight", "tv_weight")),
     "layer": ("Which maps of the network are matched: the main knob.",
               ("content_layers", "style_layers", "style_layer_weights", "style_pyramid_levels", "pooling",
                "normalize_filters")),

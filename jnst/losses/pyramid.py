@@ -25,6 +25,8 @@ from jnst.network.region import Region
 COARSEST = 96  # longer side below which `auto` adds no further scale
 FACTOR = 2.0
 """between one scale and the next"""
+SMALLEST_LEVEL = 60
+"""shorter side below which a run compares no style: there conv5_1 sees what a painting shows, not how it is painted"""
 RADIUS = 3  # of Lanczos's filter
 
 
@@ -88,18 +90,19 @@ def _longer_sides(longer: int, shorter: int, requested: Sequence[int | str]) -> 
     return [round(longer / FACTOR**k) for k in range(count - 1, 0, -1)]
 
 
-def pyramid_levels(shortest_side: int, requested: int) -> int:
-    """Counts the levels at which the style can be compared, none of them with a side below 32 pixels.
+def pyramid_levels(shortest_side: int, requested: int, *, smallest: int = MIN_SIDE) -> int:
+    """Counts the levels at which the style can be compared.
 
     Args:
         shortest_side: of all images that are compared, in pixels.
         requested: at most so many, at least 1.
+        smallest: side in pixels below which no level but the first may have one, at least 32.
 
     Returns:
         1 to `requested`.
     """
     count = 1
-    while count < requested and shortest_side // 2**count >= MIN_SIDE:
+    while count < requested and shortest_side // 2**count >= smallest:
         count += 1
     return count
 

@@ -11,13 +11,15 @@ from jaxtyping import Array, Float
 
 from jnst.errors import InputError
 from jnst.losses.base import LossWeights, Objective, Targets, default_weights
-from jnst.losses.comparisons import relative, sum_of_squares
+from jnst.losses.comparisons import relative
 from jnst.losses.evaluation import statistics
 from jnst.losses.observation import Positions, observation, observations
 from jnst.losses.pyramid import halve, pyramid_levels
+from jnst.losses.wasserstein import relative_distance
 from jnst.network.region import Region
 from jnst.network.vgg import Params
 
+_WITHOUT_UNIT = (relative, relative_distance)
 _OWN = "own"  # the source image's mask, which stands for the result's in whatever term
 
 
@@ -89,12 +91,14 @@ def content_statistics(
     terms = (replace(term, target="content", mask=None) if term.group == "style" else term for term in objective.terms)
     everything = replace(objective, terms=tuple(terms))
     (found,) = target_statistics(params, image, "content", objective=everything, region=region)
-    style = {term.name for term in objective.terms if term.group == "style"}
-    norms = {name: jnp.sqrt(sum_of_squares(found[name])) for name in style}
+    style = {term.name: term.size for term in objective.terms if term.group == "style"}
+    norms = {name: jnp.sqrt(size(found[name])) for name, size in style.items()}
     return ({name: value for name, value in found.items() if name not in style},), norms
 
 
-def style_units(targets: Targets, norms: Mapping[str, Float[Array, " n"]]) -> dict[str, Float[Array, " n"]]:
+def style_units(
+    targets: Targets, norms: Mapping[str, Float[Array, " n"]], *, objective: Objective
+) -> dict[str, Float[Array, " n"]]:
     """Computes the factors that make style losses relative to the photograph, too, by the geometric mean.
 
     A loss relative to the painting alone, `|G - A|^2 / |A|^2`, is many times larger at layers where the photograph is
@@ -103,13 +107,14 @@ def style_units(targets: Targets, norms: Mapping[str, Float[Array, " n"]]) -> di
     Args:
         targets: with the paintings' statistics A.
         norms: of the photograph's own, `|P|`, from `content_statistics`.
+        objective: whose terms say how large statistics are.
 
     Returns:
         By the term's name `|A| / |P|` of each image: the loss becomes `|G - A|^2 / (|A| |P|)`; 1 where either is 0.
     """
-    units = {}
+    units, sizes = {}, {term.name: term.size for term in objective.terms}
     for name, norm in norms.items():
-        ratio = jnp.sqrt(sum_of_squares(targets.levels[0][name])) / norm
+        ratio = jnp.sqrt(sizes[name](targets.levels[0][name])) / norm
         units[name] = jnp.where((ratio > 0) & jnp.isfinite(ratio), ratio, 1)
     return units
 
@@ -210,7 +215,7 @@ def balance(
     for group, share in (("content", 1 - jnp.asarray(strength)), ("style", jnp.asarray(strength))):
         terms = [term for term in objective.terms if term.group == group]
         if terms:
-            unit = 1.0 if all(term.compare is relative for term in terms) else _loss_of_zero(targets, tuple(terms))
+            unit = 1.0 if all(term.compare in _WITHOUT_UNIT for term in terms) else _loss_of_zero(targets, tuple(terms))
             groups[group] = share / jnp.where(unit > 0, unit, 1)  # 0: nothing to be matched
     return LossWeights(groups, weights.terms)
 

@@ -1,8 +1,8 @@
 """The objective's terms as values: a statistic of some layers, how it is compared with its target, and a weight.
 
-`content`, `gram`, `total_variation` and `moments` make those of the package; `custom` makes one of any two functions,
-which then works in pyramids, under masks and in batches like the others. Terms are equal, and share compiled programs,
-where their fields are: give them functions of a module, not lambdas made anew.
+`content`, `gram`, `moments`, `wasserstein` and `total_variation` make those of the package; `custom` makes one of any
+two functions, which then works in pyramids, under masks and in batches like the others. Terms are equal, and share
+compiled programs, where their fields are: give them functions of a module, not lambdas made anew.
 """
 
 import math
@@ -16,16 +16,18 @@ from jaxtyping import Array, Float
 
 from jnst.errors import InputError
 from jnst.losses import comparisons, statistics
+from jnst.losses import wasserstein as gaussians
 from jnst.losses.comparisons import mse, relative
 from jnst.network.architecture import PIXELS, require_choice
 
-__all__ = ["Form", "Term", "content", "custom", "gram", "moments", "mse", "relative", "total_variation"]
+__all__ = ["Form", "Term", "content", "custom", "gram", "moments", "mse", "relative", "total_variation", "wasserstein"]
 
 Form = Literal["relative", "mse", "sum"]
 Reduce = Literal["sum", "place", "whole"]
 Observe = Callable[[tuple[Array, ...], tuple[Array | None, ...]], Any]
 Compare = Callable[[Any, Any], Float[Array, " n"]]
 Finish = Callable[[Any, tuple[Array, ...]], Any]
+Size = Callable[[Any], Float[Array, " n"]]
 
 
 def mean_over_positions(observed: Any, totals: tuple[Float[Array, " n"], ...]) -> Any:
@@ -74,6 +76,7 @@ class Term:
         finish: `(observed, total weight (n,) of each layer's positions) -> statistics`, applied after the parts have
             been put together; by default, "sum" is divided by the first layer's total.
         mask: name of a mask of the result. The target's statistics are taken under the target image's own mask.
+        size: `statistics -> squared size (n,)`, which a relative loss is divided by.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Term:
     reduce: Reduce = "whole"
     finish: Finish | None = None
     mask: str | None = None
+    size: Size = comparisons.sum_of_squares
 
     def __post_init__(self) -> None:
         require_choice("reduce", self.reduce, ("sum", "place", "whole"))
@@ -122,6 +126,12 @@ def _observe_moments(maps: tuple[Array, ...], weights: tuple[Array | None, ...])
     return {"mean": jnp.sum(weight * maps_, (1, 2)), "square": jnp.sum(weight * jnp.square(maps_), (1, 2))}
 
 
+def _observe_covariance(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> dict[str, Array]:
+    maps_, weight = maps[0], weights[0]
+    weight = jnp.ones((), maps_.dtype) if weight is None else weight.astype(maps_.dtype)
+    return {"mean": jnp.sum(weight * maps_, (1, 2)), "gram": _observe_gram(maps, weights)}
+
+
 def _observe_variation(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> Array:
     return statistics.total_variation(maps[0], weights[0])
 
@@ -141,6 +151,12 @@ def _finish_moments(observed: dict[str, Array], totals: tuple[Array, ...]) -> di
     return {"mean": means["mean"], "deviation": deviation}
 
 
+def _finish_covariance(observed: dict[str, Array], totals: tuple[Array, ...]) -> dict[str, Array]:
+    means = mean_over_positions(observed, totals)
+    mean = means["mean"]
+    return {"mean": mean, "covariance": means["gram"] - mean[:, :, None] * mean[:, None, :]}
+
+
 def _compare_nothing(result: Array, target: None) -> Array:
     del target
     return result
@@ -150,6 +166,11 @@ _FORMS: dict[str, dict[str, Compare]] = {
     "content": {"relative": relative, "mse": mse, "sum": comparisons.content_sum},
     "gram": {"relative": relative, "mse": mse, "sum": comparisons.gram_sum},
     "moments": {"relative": relative, "mse": mse, "sum": comparisons.squared_error},
+    "wasserstein": {
+        "relative": gaussians.relative_distance,
+        "mse": gaussians.mean_distance,
+        "sum": gaussians.gaussian_distance,
+    },
 }
 
 
@@ -230,6 +251,31 @@ def moments(
     """
     name, compare = _style_name("moments", layer, target, mask), _compare("moments", form)
     return Term(name, (layer,), _observe_moments, compare, weight, target, "sum", _finish_moments, mask)
+
+
+def wasserstein(
+    layer: str, *, form: Form = "relative", weight: float = 1.0, target: str = "style", mask: str | None = None
+) -> Term:
+    """Makes the loss of one layer's features taken as Gaussians, W2^2 (`jnst.losses.wasserstein`).
+
+    Args:
+        layer: a name `convB_I`.
+        form: "sum", W2^2; "mse", divided by the N filters; "relative", by `|mu'|^2 + tr C'`.
+        weight: within the style loss.
+        target: "style", or "style:1" and so on for further styles.
+        mask: name of a mask of the result.
+
+    Returns:
+        The term "wasserstein/<layer>", named on as `gram`'s (Li et al., "Demystifying Neural Style Transfer", IJCAI
+        2017, on distances of distributions; Dowson and Landau 1982).
+
+    Raises:
+        InputError: an unknown form.
+    """
+    name, compare = _style_name("wasserstein", layer, target, mask), _compare("wasserstein", form)
+    return Term(
+        name, (layer,), _observe_covariance, compare, weight, target, "sum", _finish_covariance, mask, gaussians.energy
+    )
 
 
 def total_variation(weight: float = 1.0) -> Term:

@@ -68,6 +68,7 @@ def test_the_loss_of_moments_is_that_of_means_and_deviations(form):
 
 
 MAKERS = [terms.content, terms.gram, terms.moments]
+ALL = [*MAKERS, terms.wasserstein]  # which is 0 at its target to some 0.1 % only
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -78,7 +79,7 @@ def test_losses_are_0_at_their_targets_and_above_elsewhere(make, form):
     assert loss(make("conv1_1", form=form), f, other)[0] > 0
 
 
-@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("make", ALL)
 def test_relative_losses_have_no_unit_and_survive_a_silent_map(make):
     f, p, term = maps(1, 3, 4, 5), maps(1, 3, 4, 5, seed=1), make("conv1_1")
     small, large = (loss(term, k * f, k * p) for k in (1e-3, 1e3))
@@ -86,7 +87,7 @@ def test_relative_losses_have_no_unit_and_survive_a_silent_map(make):
     assert np.isfinite(jax.grad(lambda f: loss(term, f, 0 * p)[0])(0 * f)).all()
 
 
-@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize("form", FORMS)
 def test_gradients_are_finite_differences(make, form):
     with jax.enable_x64(True):

@@ -71,6 +71,12 @@ def test_no_level_has_a_side_below_32_pixels(side, requested, levels):
     assert pyramid_levels(side, requested) == levels
 
 
+@pytest.mark.parametrize(("side", "levels"), [(40, 1), (119, 1), (120, 2), (192, 2), (240, 3), (2000, 3)])
+def test_a_run_compares_the_style_where_it_sees_strokes(side, levels):
+    """Unless the picture itself is smaller."""
+    assert pyramid_levels(side, 3, smallest=60) == levels
+
+
 def test_half_of_an_even_image_is_what_resizing_gives():
     image = picture(40, 36) * 0.5 + 0.25  # far from the bounds
     np.testing.assert_allclose(halve(image), resize(image, 20, 18), atol=1e-5)

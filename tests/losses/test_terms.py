@@ -17,7 +17,7 @@ def first_map(maps, weights):
 
 
 def test_terms_made_alike_are_equal_and_share_a_hash():
-    for make in (terms.content, terms.gram, terms.moments):
+    for make in (terms.content, terms.gram, terms.moments, terms.wasserstein):
         assert make("conv1_1", form="mse") == make("conv1_1", form="mse")
         assert hash(make("conv1_1")) == hash(make("conv1_1"))
         assert make("conv1_1") != make("conv1_1", form="mse")

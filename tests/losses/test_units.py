@@ -25,7 +25,7 @@ def test_a_unit_is_the_paintings_norm_over_the_photographs(params):
     targets = objectives.targets(params, {"content": CONTENT, "style": STYLE}, objective=objective)
     other = objectives.targets(params, {"content": CONTENT, "style": CONTENT}, objective=objective)
     content, norms = objectives.content_statistics(params, CONTENT, objective=objective)
-    units = objectives.style_units(targets, norms)
+    units = objectives.style_units(targets, norms, objective=objective)
     style = [term.name for term in objective.terms if term.group == "style"]
     assert sorted(units) == sorted(style)
     for name in style:
@@ -39,7 +39,7 @@ def test_a_photograph_as_its_own_painting_has_units_of_one(params):
     objective = small(style_pyramid_levels=1)
     targets = objectives.targets(params, {"content": CONTENT, "style": CONTENT}, objective=objective)
     _, norms = objectives.content_statistics(params, CONTENT, objective=objective)
-    for unit in objectives.style_units(targets, norms).values():
+    for unit in objectives.style_units(targets, norms, objective=objective).values():
         np.testing.assert_allclose(unit, 1, rtol=1e-5)
 
 
@@ -47,7 +47,7 @@ def test_a_black_photograph_leaves_the_painting_its_own_unit(params):
     objective = small(style_pyramid_levels=1)
     targets = objectives.targets(params, {"content": CONTENT, "style": STYLE}, objective=objective)
     nothing = dict.fromkeys((term.name for term in objective.terms if term.group == "style"), jnp.zeros(1))
-    assert all(unit.item() == 1 for unit in objectives.style_units(targets, nothing).values())
+    assert all(unit.item() == 1 for unit in objectives.style_units(targets, nothing, objective=objective).values())
 
 
 def test_stylize_minimises_what_the_units_say(vgg16):

@@ -31,6 +31,7 @@ WHOLE = Objective(
         terms.gram("conv1_1"),
         terms.gram("conv3_1", mask="left"),
         terms.moments("conv2_1"),
+        terms.wasserstein("conv1_2"),
         terms.custom("cross", ("conv1_1", "conv1_2"), cross_layer_gram, reduce="sum"),
         terms.total_variation(),
     )
