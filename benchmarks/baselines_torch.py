@@ -16,7 +16,8 @@ import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
-from jnst.config import DEFAULT_STRENGTH, Config
+from benchmarks.problem import ONE_SIZE
+from jnst.config import DEFAULT_STRENGTH
 from jnst.io import image, weights
 from jnst.memory import peak_of_process
 from jnst.network.architecture import block_of, layer_names
@@ -25,7 +26,7 @@ HISTORY = 100  # PyTorch's default
 
 
 class Objective:
-    """`L = (1 - r) L_c + r L_s` of Config(), by autograd; images are NCHW.
+    """`L = (1 - r) L_c + r L_s` of `ONE_SIZE`, by autograd; images are NCHW.
 
     Args:
         params: as `jnst.io.weights.load` gives them.
@@ -37,7 +38,7 @@ class Objective:
         self, params: Any, content: Any, style: Any, *,
         device: str = "cpu", dtype: Any = torch.float32, channels_last: bool = False,
     ) -> None:  # fmt: skip
-        self.device, self.dtype, config = device, dtype, Config()
+        self.device, self.dtype, config = device, dtype, ONE_SIZE
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.mean, self.std = (self._tensor(params["input"][key]).view(1, 3, 1, 1) for key in ("mean", "std"))
         self.read_layers = {*config.content_layers, *config.style_layers}
@@ -52,8 +53,8 @@ class Objective:
         """Another pair, by the same network."""
         with torch.no_grad():
             maps, style_maps = self.features(self.image(content)), self.features(self.image(style))
-        self.content = {name: maps[name] for name in Config().content_layers}
-        self.gram = {name: mean_gram(style_maps[name]) for name in Config().style_layers}
+        self.content = {name: maps[name] for name in ONE_SIZE.content_layers}
+        self.gram = {name: mean_gram(style_maps[name]) for name in ONE_SIZE.style_layers}
 
     def _tensor(self, array: Any) -> Any:
         return torch.tensor(np.asarray(array), device=self.device, dtype=self.dtype)

@@ -18,7 +18,18 @@ from benchmarks.problem import CONTENT, STYLE
 from jnst.capacity import available
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-ONE_SIZE_FLAGS = ("--scales", 1, "--style-sizes", 1)
+ONE_SIZE_FLAGS = (
+    "--scales",
+    1,
+    "--style-sizes",
+    1,
+    "--style-unit",
+    "painting",
+    "--content-layers",
+    "conv4_2",
+    "--tv-weight",
+    0,
+)
 STRATEGIES = {
     "jnst": ("--tile", "0"),
     "jnst --checkpoint": ("--tile", "0", "--checkpoint"),

@@ -67,7 +67,7 @@ def make_problem(
 ) -> tuple[Callable, jax.Array, tuple]:
     """Objective (losses and gradient of x), start image, arguments; a seed but 0 moves the start a little."""
     content_file, style_file, settings = PROBLEMS[name]
-    config = Config(**settings)
+    config = Config(**{"strength": None if "content_weight" in settings else 0.93, **problems.PLAIN, **settings})
     content = image.load(folder / content_file, image_size=size) if content_file else line_art(size)
     style = image.load(folder / style_file, image_size=size)
     problem = problems.make_problem(content, style, params, config)

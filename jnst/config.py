@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from jnst.errors import InputError
 from jnst.network.architecture import check_layers
 
-DEFAULT_STRENGTH = 0.8
+DEFAULT_STRENGTH = 0.9
 AUTO = ("auto",)
 """layers that are to be chosen by measurement (`jnst.auto_layers`)"""
 INIT_NAMES = ("content", "style", "noise")
@@ -34,7 +34,7 @@ class Config:
     loss: Literal["relative", "mse", "sum"] = "relative"
     """form of the losses: relative to the targets' own norm (no unit), mean squares, or sums of squares (Gatys)"""
     strength: float | None = None
-    """style against content, 0 to 1: 0.5 light, 0.7 moderate, 0.8 painted, 0.9 at any price"""
+    """style against content, 0 to 1: 0.7 light, 0.8 moderate, 0.9 painted, 0.97 at any price"""
     content_weight: float | None = None
     """alpha of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
     style_weight: float | None = None
@@ -42,7 +42,7 @@ class Config:
     tv_weight: float = 2.0
     """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths"""
 
-    content_layers: tuple[str, ...] = ("conv4_2",)
+    content_layers: tuple[str, ...] = ("conv3_2", "conv4_2")
     """layers whose maps keep the content; higher layers keep less detail; auto: by how detailed the photograph is"""
     style_layers: tuple[str, ...] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
     """layers whose Gram matrices carry the style; lower: colour and grain, higher: larger shapes; auto: the lower ones
@@ -55,8 +55,8 @@ class Config:
     """what is compared of the features: gram: their second moments (Gatys); gram+moments: mean and deviation of each
     filter beside them; wasserstein: the distance of Gaussians, where weak directions count too, in twice the time"""
     style_unit: Literal["both", "painting"] = "both"
-    """what relative style losses are relative to: both: the mean of the painting's and the photograph's
-    own norms, so that a calm painting does not overrule a busy photograph; painting: its own alone"""
+    """what relative style losses are relative to: both: a mean of the painting's and the photograph's own
+    norms, so that a calm painting does not overrule a busy photograph; painting: its own alone"""
     pooling: Literal["max", "average"] = "max"
     """pooling between the blocks of the network"""
     normalize_filters: bool = False

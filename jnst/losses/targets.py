@@ -19,6 +19,8 @@ from jnst.losses.wasserstein import relative_distance
 from jnst.network.region import Region
 from jnst.network.vgg import Params
 
+UNIT_POWER = 1.5
+"""between 0, relative to the painting, and 2, to the photograph: docs/defaults.md"""
 _WITHOUT_UNIT = (relative, relative_distance)
 _OWN = "own"  # the source image's mask, which stands for the result's in whatever term
 
@@ -99,7 +101,7 @@ def content_statistics(
 def style_units(
     targets: Targets, norms: Mapping[str, Float[Array, " n"]], *, objective: Objective
 ) -> dict[str, Float[Array, " n"]]:
-    """Computes the factors that make style losses relative to the photograph, too, by the geometric mean.
+    """Computes the factors that make style losses relative to the photograph, too.
 
     A loss relative to the painting alone, `|G - A|^2 / |A|^2`, is many times larger at layers where the photograph is
     busier than the painting: those rule the picture, conv5_1 first, which copies the painting's objects.
@@ -110,12 +112,13 @@ def style_units(
         objective: whose terms say how large statistics are.
 
     Returns:
-        By the term's name `|A| / |P|` of each image: the loss becomes `|G - A|^2 / (|A| |P|)`; 1 where either is 0.
+        By the term's name `(|A| / |P|)^UNIT_POWER` of each image: the loss becomes `|G - A|^2 / (|A|^{1/2} |P|^{3/2})`;
+        1 where either is 0.
     """
     units, sizes = {}, {term.name: term.size for term in objective.terms}
     for name, norm in norms.items():
         ratio = jnp.sqrt(sizes[name](targets.levels[0][name])) / norm
-        units[name] = jnp.where((ratio > 0) & jnp.isfinite(ratio), ratio, 1)
+        units[name] = jnp.where((ratio > 0) & jnp.isfinite(ratio), ratio, 1) ** UNIT_POWER
     return units
 
 

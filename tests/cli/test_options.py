@@ -183,7 +183,7 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
         assert option in shown
     words = " ".join(shown.replace("│", " ").split())
     assert (
-        "style against content, 0 to 1: 0.5 light, 0.7 moderate, 0.8 painted, 0.9 at any price (default: 0.8)" in words
+        "style against content, 0 to 1: 0.7 light, 0.8 moderate, 0.9 painted, 0.97 at any price (default: 0.9)" in words
     )
     assert "instead of --strength; alone, the other is 1 (default: from --strength)" in words
     assert "`" not in shown

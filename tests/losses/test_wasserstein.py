@@ -21,7 +21,7 @@ def matrices(count: int, filters: int, positions: int, seed: int) -> np.ndarray:
 
 
 def exact(mean, covariance, other_mean, other):
-    root = linalg.sqrtm(covariance @ other).real
+    root = np.real(np.asarray(linalg.sqrtm(covariance @ other)))
     return np.sum((mean - other_mean) ** 2) + np.trace(covariance) + np.trace(other) - 2 * np.trace(root)
 
 
