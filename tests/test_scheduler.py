@@ -92,7 +92,7 @@ def test_a_long_run_differs_by_no_more_than_rounding_does(vgg16: Weights):
 
 def test_each_image_has_its_own_weights_and_its_own_number_of_iterations(vgg16: Weights):
     light = dataclasses.replace(SMALL, strength=0.5, iterations=2)
-    kept = dataclasses.replace(SMALL, style_weight=0.0, style_pyramid_levels=2, iterations=1)  # content alone
+    kept = dataclasses.replace(SMALL, style_weight=0.0, tv_weight=0.0, iterations=1)  # content alone
     jobs = [
         *jobs_of()[:1],
         *(dataclasses.replace(jobs_of(c)[0], name=n) for c, n in ((light, "light"), (kept, "kept"))),

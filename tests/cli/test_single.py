@@ -84,9 +84,9 @@ def test_start_from_a_file(files):
 
 
 def test_intermediates_replace_nothing_and_need_no_image_to_be_read(files):
-    options = parse([str(files / "photo.png"), str(files / "painting.png"), "--save-every", "50"])
+    options = parse([str(files / "photo.png"), str(files / "painting.png"), "--save-every", "25"])
     steps = intermediate_paths(options, make_config(options))
-    assert list(steps) == [50, 100, 150, 200]
+    assert list(steps) == [25, 50, 75, 100]
     assert steps[50] == files / "photo_painting-0050.png"
     validate_single(options, make_config(options))
     steps[100].write_bytes(b"old")
