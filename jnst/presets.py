@@ -6,7 +6,7 @@ in the box [0, 1]; they differ in layers, which is its main knob.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from jnst.errors import InputError
 
@@ -23,8 +23,7 @@ _ALL = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 _HIGH = ("conv3_1", "conv4_1", "conv5_1")
 
 
-Quality = Literal["draft", "standard", "fine"]
-QUALITIES: dict[Quality, int] = {"draft": 30, "standard": 100, "fine": 300}
+QUALITIES = {"draft": 30, "standard": 100, "fine": 300}
 """iterations of the whole run, by name"""
 
 
@@ -72,3 +71,17 @@ def preset_settings(name: str) -> dict[str, Any]:
         known = ", ".join(PRESETS)
         raise InputError(f"`preset` {name} is not known; there are {known}; see `list_presets`", field="preset")
     return dict(PRESETS[name].settings)
+
+
+def quality_iterations(quality: str) -> int:
+    """Returns the iterations that a quality stands for.
+
+    Args:
+        quality: a key of `QUALITIES`.
+
+    Raises:
+        InputError: no such quality.
+    """
+    if quality not in QUALITIES:
+        raise InputError(f"`quality` must be one of {', '.join(QUALITIES)}, got {quality}", field="quality")
+    return QUALITIES[quality]

@@ -59,7 +59,7 @@ def test_a_quality_is_a_number_of_iterations_and_gives_way_to_one():
     assert config("--quality", "draft", "--iterations", "7").iterations == 7
     both = config("--preset", "mountain", "--quality", "draft")
     assert both == Config(**{**preset_settings("mountain"), "iterations": QUALITIES["draft"]})
-    with pytest.raises(InputError, match="quality"):
+    with pytest.raises(InputError, match="quality must be one of draft, standard, fine, got best"):
         config("--quality", "best")
 
 

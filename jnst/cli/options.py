@@ -18,7 +18,7 @@ from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io.paths import AnyPath, parse_local_path, parse_path
 from jnst.network.architecture import Backbone
-from jnst.presets import COMMON, PRESETS, QUALITIES, Quality, preset_settings
+from jnst.presets import COMMON, PRESETS, preset_settings, quality_iterations
 
 T = TypeVar("T")
 NoNegation = tyro.conf.FlagCreatePairsOff
@@ -76,7 +76,7 @@ class FileOptions:
 class PresetOptions:
     """Settings with names; what is given beside one overrides that part of it."""
 
-    quality: Annotated[Quality | None, _hint("{draft,standard,fine}", "standard")] = None
+    quality: Annotated[str | None, _hint("{draft,standard,fine}", "standard")] = None
     """time against finish: a first look, what most pictures need, the last few percent of the loss"""
 
     preset: Annotated[str | None, _hint("NAME", "none")] = None
@@ -213,7 +213,7 @@ def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Par
         return given
     settings = {} if given.preset.preset is None else preset_settings(given.preset.preset)
     if given.preset.quality is not None:
-        settings["iterations"] = QUALITIES[given.preset.quality]
+        settings["iterations"] = quality_iterations(given.preset.quality)
     if given.balance.strength is not None:
         settings |= {"content_weight": None, "style_weight": None}
     elif (given.balance.content_weight, given.balance.style_weight) != (None, None):
