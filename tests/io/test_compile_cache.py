@@ -54,7 +54,8 @@ def test_processes_share_what_they_have_compiled(start, tmp_path):
     kept = set((tmp_path / "cache" / "jnst" / "compiled").glob("*-cache"))
     assert kept
     hits, misses = finish(start("c"))
-    assert (hits, misses) == (len(kept), 0)
+    assert hits == len(kept)
+    assert misses <= 1  # a program that took just under the 0.1 s from which they are kept, and now just over
     pictures = [(tmp_path / f"{name}.png").read_bytes() for name in "abc"]
     assert pictures[0] == pictures[1] == pictures[2]
 
