@@ -206,7 +206,7 @@ def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Par
         default: what is not given.
 
     Raises:
-        InputError: what the parser says, in one line; an unknown preset.
+        InputError: what the parser says, in one line; an unknown preset or quality.
     """
     given = _parse_into(kind, arguments, default)
     if given.preset.preset is None and given.preset.quality is None:
