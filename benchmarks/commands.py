@@ -19,7 +19,8 @@ from jnst.capacity import available
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ONE_SIZE_FLAGS = (
-    "--scales", 1, "--style-sizes", 1, "--style-unit", "painting", "--content-layers", "conv4_2", "--tv-weight", 0,
+    "--scales", 1, "--style-sizes", 1, "--style-loss", "gram", "--style-unit", "painting",
+    "--content-layers", "conv4_2", "--tv-weight", 0,
 )  # fmt: skip
 STRATEGIES = {
     "jnst": ("--tile", "0"),

@@ -26,7 +26,9 @@ from jnst.optim.stock import Stock
 from jnst.problem import objective_for, solver_for, takes_units, weights_for
 
 CONTENT, STYLE = "tubingen.jpg", "starry_night.jpg"
-PLAIN: dict[str, Any] = {"style_unit": "painting", "content_layers": ("conv4_2",), "tv_weight": 0.0}
+PLAIN: dict[str, Any] = {
+    "style_loss": "gram", "style_unit": "painting", "content_layers": ("conv4_2",), "tv_weight": 0.0
+}  # fmt: skip
 """the papers' losses, by which speed and solvers are compared, whatever the defaults are"""
 ONE_SIZE = Config(scales=("1",), style_pyramid_levels=1, **PLAIN)  # what PyTorch's usual programs do
 Function = Callable[..., tuple[tuple[jax.Array, Any], jax.Array]]

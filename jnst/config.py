@@ -15,11 +15,13 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from jnst.errors import InputError
 from jnst.network.architecture import check_layers
 
-DEFAULT_STRENGTH = 0.9
+DEFAULT_STRENGTH = 0.92
 AUTO = ("auto",)
 """layers that are to be chosen by measurement (`jnst.auto_layers`)"""
 INIT_NAMES = ("content", "style", "noise")
 """what `init` may name; anything else is the path of an image"""
+WITHOUT_FORMS = ("neighbours",)
+"""style losses that are always relative"""
 _MOST = 2**31 - 1  # counts are int32 on the device
 
 
@@ -34,12 +36,12 @@ class Config:
     loss: Literal["relative", "mse", "sum"] = "relative"
     """form of the losses: relative to the targets' own norm (no unit), mean squares, or sums of squares (Gatys)"""
     strength: float | None = None
-    """style against content, 0 to 1: 0.7 light, 0.8 moderate, 0.9 painted, 0.97 at any price"""
+    """style against content, 0 to 1: 0.7 light, 0.85 moderate, 0.92 painted, 0.97 at any price"""
     content_weight: float | None = None
     """alpha of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
     style_weight: float | None = None
     """beta of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
-    tv_weight: float = 2.0
+    tv_weight: float = 3.0
     """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths"""
 
     content_layers: tuple[str, ...] = ("conv3_2", "conv4_2")
@@ -51,9 +53,11 @@ class Config:
     """weight of each style layer, 0 or more; scaled to sum to 1"""
     style_pyramid_levels: int = 3
     """compare the style at so many sizes of the picture, each half of the one before, 1 or more; 1: at its own only"""
-    style_loss: Literal["gram", "gram+moments", "wasserstein"] = "gram"
-    """what is compared of the features: gram: their second moments (Gatys); gram+moments: mean and deviation of each
-    filter beside them; wasserstein: the distance of Gaussians, where weak directions count too, in twice the time"""
+    style_loss: Literal["gram", "gram+moments", "gram+sliced", "wasserstein", "sliced", "neighbours"] = "gram+sliced"
+    """what is compared of the features: gram: their second moments (Gatys); sliced: whole distributions along random
+    directions, which keeps flats flat and colours true; gram+sliced: half of each; gram+moments: mean and deviation of
+    each filter beside the Gram matrix; wasserstein: the distance of Gaussians, where weak directions count too;
+    neighbours: each place is held to the one of the painting that is most like it"""
     style_unit: Literal["both", "painting"] = "both"
     """what relative style losses are relative to: both: a mean of the painting's and the photograph's own
     norms, so that a calm painting does not overrule a busy photograph; painting: its own alone"""
@@ -296,6 +300,10 @@ def _check_combinations(config: Config) -> None:
         _refuse("style_layers", "name the layers that `style_layer_weights` weighs", layers)
     if weights is not None and len(weights) != len(layers):
         raise InputError(f"`style_layer_weights` must be {len(layers)} numbers, one a style layer, got {len(weights)}")
+    if config.style_loss in WITHOUT_FORMS and config.loss != "relative":
+        _refuse("loss", f"be relative for `style_loss` {config.style_loss}", config.loss)
+    if config.style_loss == "neighbours" and weights is not None:
+        raise InputError("`style_loss` neighbours lays its layers side by side: it takes no `style_layer_weights`")
     for name in ("content_weight", "style_weight"):
         if config.strength is not None and getattr(config, name) is not None:
             raise InputError(f"`strength` must stand without `{name}`, got both")

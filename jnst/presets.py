@@ -14,6 +14,7 @@ COMMON: dict[str, Any] = {
     "scales": ("1",),
     "style_pyramid_levels": 1,
     "style_unit": "painting",
+    "style_loss": "gram",
     "tv_weight": 0.0,
     "iterations": 200,
 }

@@ -1,7 +1,7 @@
 """From settings to the pieces of a problem: objective, solver, loss weights, start image, and their checks."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -30,10 +30,12 @@ from jnst.optim.stock import Stock
 
 Image = Float[Array, "1 h w 3"] | Float[np.ndarray, "1 h w 3"]
 Optimizer = Solver | Stock | optax.GradientTransformation
-_STYLE_LOSSES = {
+_BY_LAYER: dict[str, tuple[Callable[..., Term], ...]] = {
     "gram": (losses.gram,),
     "gram+moments": (losses.gram, losses.moments),
+    "gram+sliced": (losses.gram, losses.sliced),
     "wasserstein": (losses.wasserstein,),
+    "sliced": (losses.sliced,),
 }
 """what `Config.style_loss` names: makers of terms, which share a layer's weight"""
 
@@ -55,16 +57,20 @@ def default_terms(
     content, style = config.active_losses()
     terms = [losses.content(layer, form=config.loss) for layer in config.content_layers if content]
     for name, share, has_mask in zip(styles if style else (), weights, masked, strict=False):
-        makers = _STYLE_LOSSES[config.style_loss]
-        terms += [
-            make(
-                layer, form=config.loss, weight=weight * share / sum(weights) / len(makers), target=name,
-                mask=name if has_mask else None,
-            )
-            for layer, weight in zip(config.style_layers, config.normalized_layer_weights(), strict=True)
-            for make in makers
-        ]  # fmt: skip
+        terms += _style_terms(config, share / sum(weights), target=name, mask=name if has_mask else None)
     return (*terms, losses.total_variation()) if config.tv_weight else tuple(terms)
+
+
+def _style_terms(config: Config, share: float, **options: Any) -> list[Term]:
+    """The terms of one style, whose weights sum to its share."""
+    if config.style_loss == "neighbours":
+        return [losses.neighbours(config.style_layers, weight=share, **options)]
+    makers = _BY_LAYER[config.style_loss]
+    return [
+        make(layer, form=config.loss, weight=weight * share / len(makers), **options)
+        for layer, weight in zip(config.style_layers, config.normalized_layer_weights(), strict=True)
+        for make in makers
+    ]
 
 
 def objective_for(config: Config, *, mesh: Mesh | None = None, terms: Sequence[Term] | None = None) -> Objective:

@@ -133,7 +133,11 @@ class TargetStore:
         )
         keeps_detail = task.stage and job.init is None and task.config.init == "content"
         begin = finer_start(task.start, content, *size) if keeps_detail else resize(task.start, *size)
-        run = start(program, self._put(begin, program.canvas))
+        x = self._put(begin, program.canvas)
+        if any(term.match for term in program.objective.terms):
+            targets = objectives.match_targets(self.params, x, targets, objective=program.objective, region=region)
+            problem = problem._replace(targets=targets)
+        run = start(program, x)
         return jax.device_put((problem, run), self.place) if self.place is not None else (problem, run)
 
     def _check(self, task: Task) -> None:

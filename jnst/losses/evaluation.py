@@ -17,7 +17,13 @@ from jnst.network.vgg import Params
 
 
 def statistics(
-    params: Params, x: Float[Array, "n h w 3"], terms: tuple[Term, ...], *, objective: Objective, positions: Positions
+    params: Params,
+    x: Float[Array, "n h w 3"],
+    terms: tuple[Term, ...],
+    *,
+    objective: Objective,
+    positions: Positions,
+    grids: Mapping[str, Any] | None = None,
 ) -> tuple[Any, ...]:
     """Computes the finished statistics that the terms compare, as each stands in `observations(terms)`.
 
@@ -27,6 +33,7 @@ def statistics(
         terms: those that are compared at this level.
         objective: how the network is run.
         positions: which of them count, at this level's size.
+        grids: of the terms that have a survey, by their names.
 
     Returns:
         One pytree an observation.
@@ -36,7 +43,7 @@ def statistics(
     """
     requests = observations(terms)
     by_network = tuple(request for request in requests if not request.of_pixels)
-    observed = dict(zip(by_network, _observe(params, x, by_network, objective, positions), strict=True))
+    observed = dict(zip(by_network, _observe(params, x, by_network, objective, positions, grids or {}), strict=True))
     for request in requests:
         if request.of_pixels:  # on the whole image, outside windows
             observed[request] = request.observe((x,), (positions.weights(x.shape, PIXELS, request.mask),))
@@ -47,27 +54,40 @@ def statistics(
     return tuple(request.finish(observed[request], totals(request)) for request in requests)
 
 
+def grids_of(terms: tuple[Term, ...], targets: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the grids in the targets of terms that have a survey, by the term's name.
+
+    Args:
+        terms: those that are compared.
+        targets: target statistics by the term's name.
+    """
+    return {term.name: targets[term.name]["grid"] for term in terms if term.survey and term.name in targets}
+
+
 def _observe(
-    params: Params, x: Array, requests: tuple[Observation, ...], objective: Objective, positions: Positions
-) -> tuple[Any, ...]:
+    params: Params, x: Array, requests: tuple[Observation, ...], objective: Objective, positions: Positions,
+    grids: Mapping[str, Any],
+) -> tuple[Any, ...]:  # fmt: skip
     """Chooses how the network is run: at once, split over devices, or by windows."""
     if not requests:
         return ()
     options = {"pooling": objective.pooling, "precision": objective.precision, "checkpoint": objective.checkpoint}
     if objective.tile and max(x.shape[1:3]) > objective.tile:
-        return observe_by_windows(params, x, requests, tile=objective.tile, positions=positions, options=options)
+        return observe_by_windows(
+            params, x, requests, tile=objective.tile, positions=positions, options=options, grids=grids
+        )
     if objective.mesh is not None:
-        return _observe_split(params, x, requests, objective, positions, options)
+        return _observe_split(params, x, requests, objective, positions, options, grids)
 
     def view(maps: Array, layer: str, request: Observation) -> tuple[Array, Array | None]:
         return maps, positions.weights(maps.shape, layer, request.mask)
 
-    return observe_layers(params, x, requests, view, region=positions.region, options=options)
+    return observe_layers(params, x, requests, view, region=positions.region, options=options, grids=grids)
 
 
 def _observe_split(
     params: Params, x: Array, requests: tuple[Observation, ...], objective: Objective, positions: Positions,
-    options: Mapping[str, Any],
+    options: Mapping[str, Any], grids: Mapping[str, Any],
 ) -> tuple[Any, ...]:  # fmt: skip
     """Runs the network with its rows split over devices; rows of zeros below share them out evenly."""
     assert objective.mesh is not None
@@ -85,7 +105,7 @@ def _observe_split(
         maps = maps[:, : height // stride_of(layer)]
         return maps, positions.weights(maps.shape, layer, request.mask)
 
-    return observe_layers(params, x, requests, view, region=padded.region, options=options)
+    return observe_layers(params, x, requests, view, region=padded.region, options=options, grids=grids)
 
 
 def compare(

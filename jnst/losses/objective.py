@@ -20,10 +20,18 @@ from jaxtyping import Array, Float
 from jnst import sharding
 from jnst.errors import InputError
 from jnst.losses.base import Losses, LossWeights, Objective, Targets, default_weights
-from jnst.losses.evaluation import compare, statistics
+from jnst.losses.evaluation import compare, grids_of, statistics
 from jnst.losses.observation import Positions
 from jnst.losses.pyramid import halve, pyramid_levels
-from jnst.losses.targets import balance, content_statistics, join_targets, style_units, target_statistics, targets
+from jnst.losses.targets import (
+    balance,
+    content_statistics,
+    join_targets,
+    match_targets,
+    style_units,
+    target_statistics,
+    targets,
+)
 from jnst.network.conv import Pooling
 from jnst.network.region import Region
 from jnst.network.scheduling import wait_for
@@ -31,8 +39,8 @@ from jnst.network.vgg import Params, observe
 
 __all__ = [
     "LossWeights", "Losses", "Objective", "Targets", "balance", "content_statistics", "default_weights", "evaluate",
-    "gram_entry", "join_targets", "pyramid_levels", "separate_gradients", "style_units", "target_statistics", "targets",
-    "value_and_grad",
+    "gram_entry", "join_targets", "match_targets", "pyramid_levels", "separate_gradients", "style_units",
+    "target_statistics", "targets", "value_and_grad",
 ]  # fmt: skip
 
 
@@ -64,8 +72,10 @@ def evaluate(
     losses = []
     for level, (image, positions) in enumerate(_levels(x, targets, region)):
         terms = objective.at_level(level)
-        results = statistics(params, image, terms, objective=objective, positions=positions)
-        losses.append(compare(results, targets.levels[level], terms))
+        found = targets.levels[level]
+        grids = grids_of(terms, found)
+        results = statistics(params, image, terms, objective=objective, positions=positions, grids=grids)
+        losses.append(compare(results, found, terms))
     return _combine(losses, weights, objective, len(x))
 
 
@@ -218,8 +228,9 @@ def _at_level(
 ) -> tuple[dict[str, Array], dict[str, Array]]:  # fmt: skip
     """The losses at one level and, for each direction that has terms there, the gradient in this level's image."""
     terms, count = objective.at_level(level), len(targets.levels)
+    grids = grids_of(terms, targets.levels[level])
     results, to_image = jax.vjp(
-        lambda image: statistics(params, image, terms, objective=objective, positions=positions), image
+        lambda image: statistics(params, image, terms, objective=objective, positions=positions, grids=grids), image
     )
     losses, to_statistics = jax.vjp(lambda results: compare(results, targets.levels[level], terms), results)
     gradients = {}

@@ -25,6 +25,8 @@ class Observation(NamedTuple):
     reduce: Reduce
     finish: Finish
     mask: str | None
+    grid: str | None = None
+    """the term whose target's grid `observe` gets as a third argument"""
 
     @property
     def of_pixels(self) -> bool:
@@ -39,7 +41,8 @@ def observation(term: Term) -> Observation:
         term: with its defaults filled in, as every term has them.
     """
     assert term.finish is not None  # set by Term.__post_init__
-    return Observation(term.layers, term.observe, term.reduce, term.finish, term.mask)
+    grid = None if term.survey is None else term.name
+    return Observation(term.layers, term.observe, term.reduce, term.finish, term.mask, grid)
 
 
 def observations(terms: Iterable[Term]) -> tuple[Observation, ...]:
@@ -134,6 +137,7 @@ def observe_layers(
     *,
     region: Region | None,
     options: Mapping[str, Any],
+    grids: Mapping[str, Any],
 ) -> tuple[Any, ...]:
     """Runs the network once and makes every observation, none of them finished yet.
 
@@ -147,6 +151,7 @@ def observe_layers(
         view: which part of a map counts, and how much.
         region: which part of the array is image; all of it by default.
         options: more for `vgg.observe`.
+        grids: by the names that the requests have for them.
 
     Returns:
         What each `observe` gives, in the order of the requests.
@@ -157,7 +162,8 @@ def observe_layers(
 
     def make(request: Observation, maps: tuple[Array, ...]) -> Any:
         views = [view(part, layer, request) for part, layer in zip(maps, request.layers, strict=True)]
-        return request.observe(tuple(part for part, _ in views), tuple(weights for _, weights in views))
+        grid = () if request.grid is None else (lax.stop_gradient(grids[request.grid]),)
+        return request.observe(tuple(part for part, _ in views), tuple(weights for _, weights in views), *grid)
 
     def reader(layer: str) -> vgg.Reader:
         alone = [k for k, request in enumerate(requests) if request.layers == (layer,)]

@@ -10,18 +10,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jnst.errors import InputError
+from jnst.losses import neighbours, sliced
 from jnst.losses.base import LossWeights, Objective, Targets, default_weights
 from jnst.losses.comparisons import relative
 from jnst.losses.evaluation import statistics
 from jnst.losses.observation import Positions, observation, observations
 from jnst.losses.pyramid import halve, pyramid_levels
+from jnst.losses.terms import Term
 from jnst.losses.wasserstein import relative_distance
 from jnst.network.region import Region
 from jnst.network.vgg import Params
 
 UNIT_POWER = 1.5
 """between 0, relative to the painting, and 2, to the photograph: docs/defaults.md"""
-_WITHOUT_UNIT = (relative, relative_distance)
+_WITHOUT_UNIT = (relative, relative_distance, sliced.relative_distance, neighbours.distance)
 _OWN = "own"  # the source image's mask, which stands for the result's in whatever term
 
 
@@ -66,9 +68,65 @@ def target_statistics(
     for level in range(objective.style_pyramid_levels if is_style else 1):
         if level:
             image, positions = halve(image, positions.region), positions.halved()
-        results = statistics(params, image, asked, objective=objective, positions=positions)
-        levels.append({term.name: results[index[observation(one)]] for term, one in zip(terms, asked, strict=True)})
+        grids = _survey(params, image, asked, objective, positions)
+        results = statistics(params, image, asked, objective=objective, positions=positions, grids=grids)
+        found = {one.name: results[index[observation(one)]] for one in asked}
+        levels.append(found | {name: {"grid": grid, "observed": found[name]} for name, grid in grids.items()})
     return tuple(levels)
+
+
+def _survey(
+    params: Params, image: Array, terms: tuple[Term, ...], objective: Objective, positions: Positions
+) -> dict[str, Any]:
+    """The grids of the terms that have a survey, from a first look at the image."""
+    surveys = {
+        term.name: replace(term, observe=term.survey, finish=None, survey=None, grid=None)
+        for term in terms
+        if term.survey is not None
+    }
+    if not surveys:
+        return {}
+    asked = tuple(surveys.values())
+    index = {request: k for k, request in enumerate(observations(asked))}
+    results = statistics(params, image, asked, objective=objective, positions=positions)
+    makers = {term.name: term.grid for term in terms if term.grid is not None}
+    return {name: makers[name](results[index[observation(one)]]) for name, one in surveys.items()}
+
+
+@partial(jax.jit, static_argnames="objective")
+def match_targets(
+    params: Params,
+    start: Float[Array, "n h w 3"],
+    targets: Targets,
+    *,
+    objective: Objective,
+    region: Region | None = None,
+) -> Targets:
+    """Completes the targets that depend on the image that a scale starts with (`Term.match`).
+
+    Args:
+        params: parameters of VGG-16 or VGG-19.
+        start: that image, RGB in [0, 1].
+        targets: from `join_targets`.
+        objective: what is minimised.
+        region: which part of the array is image; all of it by default.
+
+    Returns:
+        The targets; as they were where no term asks for it.
+    """
+    objective = replace(objective, precision="float32", checkpoint=False)
+    positions, levels = Positions(region, targets.masks), []
+    for level, found in enumerate(targets.levels):
+        if level:
+            start, positions = halve(start, positions.region), positions.halved()
+        terms = tuple(term for term in objective.at_level(level) if term.match is not None)
+        results = statistics(params, start, terms, objective=objective, positions=positions) if terms else ()
+        index = {request: k for k, request in enumerate(observations(terms))}
+        matched = {
+            term.name: term.match(found[term.name], results[index[observation(term)]]) for term in terms if term.match
+        }
+        levels.append({**found, **matched})
+    return targets._replace(levels=tuple(levels))
 
 
 @partial(jax.jit, static_argnames="objective")
@@ -90,10 +148,11 @@ def content_statistics(
     Raises:
         InputError: as `target_statistics`.
     """
-    terms = (replace(term, target="content", mask=None) if term.group == "style" else term for term in objective.terms)
-    everything = replace(objective, terms=tuple(terms))
+    own = tuple(term for term in objective.terms if term.group == "style" and term.match is None)
+    terms = tuple(replace(term, target="content", mask=None) for term in own)
+    everything = replace(objective, terms=(*(term for term in objective.terms if term.group != "style"), *terms))
     (found,) = target_statistics(params, image, "content", objective=everything, region=region)
-    style = {term.name: term.size for term in objective.terms if term.group == "style"}
+    style = {term.name: term.size for term in own}
     norms = {name: jnp.sqrt(size(found[name])) for name, size in style.items()}
     return ({name: value for name, value in found.items() if name not in style},), norms
 
@@ -156,6 +215,7 @@ def targets(
     regions: Mapping[str, Region] | None = None,
     masks: Mapping[str, Float[Array, "n h w 1"]] | None = None,
     source_masks: Mapping[str, Float[Array, "n _h _w 1"]] | None = None,
+    start: Float[Array, "n h w 3"] | None = None,
 ) -> Targets:
     """Computes the targets of an objective from all images that it names; these may differ in size.
 
@@ -166,6 +226,7 @@ def targets(
         regions: by the same names, which part of the arrays is image, from the first pixel on; all of it by default.
         masks: of the result, by name, at its size, weights in [0, 1].
         source_masks: by the names of the images, which part of each is meant; all of it by default.
+        start: what is to be changed, for terms whose target depends on it; the content image by default.
 
     Returns:
         The targets of `value_and_grad`.
@@ -190,7 +251,13 @@ def targets(
         )
         for name in objective.sources
     }  # fmt: skip
-    return join_targets(parts, masks)
+    joined = join_targets(parts, masks)
+    if not any(term.match for term in objective.terms):
+        return joined
+    start = images.get("content") if start is None else start
+    if start is None:
+        raise InputError("`start` must be given for terms whose target depends on it, where there is no content image")
+    return match_targets(params, start, joined, objective=objective, region=regions.get("content"))
 
 
 @partial(jax.jit, static_argnames="objective")
@@ -229,6 +296,7 @@ def _loss_of_zero(targets: Targets, terms: tuple[Any, ...]) -> Array:
     total = jnp.zeros(())
     for level in levels:
         for term in terms:
-            zero = jax.tree.map(jnp.zeros_like, level[term.name])
+            observed = level[term.name]["observed"] if term.survey else level[term.name]
+            zero = jax.tree.map(jnp.zeros_like, observed)
             total = total + term.weight * jnp.mean(term.compare(zero, level[term.name])) / len(levels)
     return total

@@ -1,8 +1,8 @@
 """The objective's terms as values: a statistic of some layers, how it is compared with its target, and a weight.
 
-`content`, `gram`, `moments`, `wasserstein` and `total_variation` make those of the package; `custom` makes one of any
-two functions, which then works in pyramids, under masks and in batches like the others. Terms are equal, and share
-compiled programs, where their fields are: give them functions of a module, not lambdas made anew.
+`content`, `gram`, `moments`, `wasserstein`, `sliced`, `neighbours` and `total_variation` make those of the package;
+`custom` makes one of any two functions, which then works in pyramids, under masks and in batches like the others. Terms
+are equal, and share compiled programs, where their fields are: give them functions of a module, not lambdas made anew.
 """
 
 import math
@@ -16,18 +16,26 @@ from jaxtyping import Array, Float
 
 from jnst.errors import InputError
 from jnst.losses import comparisons, statistics
+from jnst.losses import neighbours as places
+from jnst.losses import sliced as slices
 from jnst.losses import wasserstein as gaussians
 from jnst.losses.comparisons import mse, relative
-from jnst.network.architecture import PIXELS, require_choice
+from jnst.network.architecture import PIXELS, require_choice, stride_of
 
-__all__ = ["Form", "Term", "content", "custom", "gram", "moments", "mse", "relative", "total_variation", "wasserstein"]
+__all__ = [
+    "Form", "Term", "content", "custom", "gram", "moments", "mse", "neighbours", "relative", "sliced",
+    "total_variation", "wasserstein",
+]  # fmt: skip
 
 Form = Literal["relative", "mse", "sum"]
 Reduce = Literal["sum", "place", "whole"]
-Observe = Callable[[tuple[Array, ...], tuple[Array | None, ...]], Any]
+Observe = Callable[..., Any]
 Compare = Callable[[Any, Any], Float[Array, " n"]]
 Finish = Callable[[Any, tuple[Array, ...]], Any]
 Size = Callable[[Any], Float[Array, " n"]]
+HYPERCOLUMN_STRIDE = 4  # pixels
+Grid = Callable[[Any], Any]
+Match = Callable[[Any, Any], Any]
 
 
 def mean_over_positions(observed: Any, totals: tuple[Float[Array, " n"], ...]) -> Any:
@@ -76,7 +84,12 @@ class Term:
         finish: `(observed, total weight (n,) of each layer's positions) -> statistics`, applied after the parts have
             been put together; by default, "sum" is divided by the first layer's total.
         mask: name of a mask of the result. The target's statistics are taken under the target image's own mask.
-        size: `statistics -> squared size (n,)`, which a relative loss is divided by.
+        size: `statistics of a target -> squared size (n,)`, which a relative loss is divided by.
+        survey: what is observed of a target image first, a sum over positions; None: nothing.
+        grid: `means of the survey -> grid`, which `observe` gets as a third argument, for the target image as for the
+            result. The target is then {"grid": grid, "observed": statistics}.
+        match: `(target, statistics of the start) -> target`, made once a scale, from the image that it starts with;
+            None where the target does not depend on it.
     """
 
     name: str
@@ -89,6 +102,9 @@ class Term:
     finish: Finish | None = None
     mask: str | None = None
     size: Size = comparisons.sum_of_squares
+    survey: Observe | None = None
+    grid: Grid | None = None
+    match: Match | None = None
 
     def __post_init__(self) -> None:
         require_choice("reduce", self.reduce, ("sum", "place", "whole"))
@@ -121,15 +137,28 @@ def _observe_gram(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) ->
 
 
 def _observe_moments(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> dict[str, Array]:
-    maps_, weight = maps[0], weights[0]
-    weight = jnp.ones((), maps_.dtype) if weight is None else weight.astype(maps_.dtype)
+    maps_, weight = maps[0], _weight_of(maps[0], weights[0])
     return {"mean": jnp.sum(weight * maps_, (1, 2)), "square": jnp.sum(weight * jnp.square(maps_), (1, 2))}
 
 
 def _observe_covariance(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> dict[str, Array]:
-    maps_, weight = maps[0], weights[0]
-    weight = jnp.ones((), maps_.dtype) if weight is None else weight.astype(maps_.dtype)
+    maps_, weight = maps[0], _weight_of(maps[0], weights[0])
     return {"mean": jnp.sum(weight * maps_, (1, 2)), "gram": _observe_gram(maps, weights)}
+
+
+@dataclass(frozen=True)
+class _Hypercolumns:
+    """Observes the features of several layers side by side; equal for equal layers."""
+
+    layers: tuple[str, ...]
+    stride: int
+
+    def __call__(self, maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> dict[str, Array]:
+        return {"columns": places.columns(maps, self.layers, self.stride), "weight": _weight_of(maps[0], weights[0])}
+
+
+def _weight_of(maps: Array, weight: Array | None) -> Array:
+    return jnp.ones((*maps.shape[:3], 1), maps.dtype) if weight is None else weight.astype(maps.dtype)
 
 
 def _observe_variation(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> Array:
@@ -171,6 +200,7 @@ _FORMS: dict[str, dict[str, Compare]] = {
         "mse": gaussians.mean_distance,
         "sum": gaussians.gaussian_distance,
     },
+    "sliced": {"relative": slices.relative_distance, "mse": slices.mean_distance, "sum": slices.distance},
 }
 
 
@@ -276,6 +306,61 @@ def wasserstein(
     return Term(
         name, (layer,), _observe_covariance, compare, weight, target, "sum", _finish_covariance, mask, gaussians.energy
     )
+
+
+def sliced(
+    layer: str, *, form: Form = "relative", weight: float = 1.0, target: str = "style", mask: str | None = None
+) -> Term:
+    """Makes the loss of one layer's features by their distributions along random directions (`jnst.losses.sliced`).
+
+    Args:
+        layer: a name `convB_I`.
+        form: "sum", over the directions; "mse", their mean; "relative", divided by what they see of the painting's
+            mean of |f|^2.
+        weight: within the style loss.
+        target: "style", or "style:1" and so on for further styles.
+        mask: name of a mask of the result.
+
+    Returns:
+        The term "sliced/<layer>", named on as `gram`'s (Heitz et al., "A Sliced Wasserstein Loss for Neural Texture
+        Synthesis", CVPR 2021).
+
+    Raises:
+        InputError: an unknown form.
+    """
+    name, compare = _style_name("sliced", layer, target, mask), _compare("sliced", form)
+    return Term(
+        name, (layer,), slices.observe, compare, weight, target, "sum", None, mask, slices.energy,
+        survey=_observe_covariance, grid=slices.grid,
+    )  # fmt: skip
+
+
+def neighbours(layers: tuple[str, ...], *, weight: float = 1.0, target: str = "style", mask: str | None = None) -> Term:
+    """Makes the loss of every place's distance to the painting's place most like it (`jnst.losses.neighbours`).
+
+    Args:
+        layers: names `convB_I` whose features are laid side by side, one of the third block among them.
+        weight: within the style loss.
+        target: "style", or "style:1" and so on for further styles.
+        mask: name of a mask of the result.
+
+    Returns:
+        The term "neighbours", named on as `gram`'s, whose target is found anew for the start of each scale (Kolkin et
+        al., "Neural Neighbor Style Transfer", arXiv 2203.13215).
+
+    Raises:
+        InputError: no layer of the third block, which has the hypercolumns' stride.
+    """
+    own = next((layer for layer in layers if stride_of(layer) == HYPERCOLUMN_STRIDE), None)
+    if own is None:
+        raise InputError(f"`style_layers` must name a layer of block 3 for `style_loss` neighbours, got {layers}")
+    ordered = (own, *(layer for layer in layers if layer != own))
+    suffix = target.partition(":")[2]
+    name = "neighbours" + (f":{suffix}" if suffix else "") + (f"@{mask}" if mask else "")
+    return Term(
+        name, ordered, _Hypercolumns(ordered, HYPERCOLUMN_STRIDE), places.distance, weight, target, "place", None, mask,
+        places.no_size, match=places.match,
+    )  # fmt: skip
 
 
 def total_variation(weight: float = 1.0) -> Term:

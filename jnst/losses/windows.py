@@ -9,7 +9,7 @@ from them. For the gradient every window is computed once more, with the gradien
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,14 @@ from jnst.network.vgg import Params
 Options = tuple[tuple[str, Any], ...]
 Weights = Mapping[tuple[str, str], Array]
 """of positions, by mask and layer, padded to whole cores"""
+
+
+class Given(NamedTuple):
+    """What observations are given beside the maps."""
+
+    weights: Weights
+    grids: Mapping[str, Any]
+    """by the names that the requests have for them"""
 
 
 @dataclass(frozen=True)
@@ -226,6 +234,7 @@ def observe_by_windows(
     tile: int,
     positions: Positions,
     options: Mapping[str, Any],
+    grids: Mapping[str, Any],
 ) -> tuple[Any, ...]:
     """Makes the observations of `observation.observe_layers` by windows, which keep nothing but x for the gradient.
 
@@ -236,6 +245,7 @@ def observe_by_windows(
         tile: side of a window in pixels.
         positions: which of them count.
         options: more for `vgg.observe`.
+        grids: by the names that the requests have for them.
 
     Returns:
         What each `observe` gives for the whole image, in the order of the requests.
@@ -256,12 +266,12 @@ def observe_by_windows(
         assert of_layer is not None  # there is a mask
         weights[mask, layer] = windows.fill(of_layer, stride)
     region = Region.full(n, height, width) if positions.region is None else positions.region
-    return _observe(windows, requests, tuple(sorted(options.items())), params, x, region, weights)
+    return _observe(windows, requests, tuple(sorted(options.items())), params, x, region, Given(weights, grids))
 
 
 def _observe_one(
     windows: Windows, requests: tuple[Observation, ...], options: Options,
-    params: Params, pixels: Array, k: Array, whole: Region, weights: Weights,
+    params: Params, pixels: Array, k: Array, whole: Region, given: Given,
 ) -> tuple[Any, ...]:  # fmt: skip
     """The core's part of every observation, from window k."""
     region = windows.region(whole, k)
@@ -271,21 +281,21 @@ def _observe_one(
         core = windows.inner(maps, stride)
         if request.mask is None:
             return core, windows.inner(region.mask(maps.shape, stride), stride)
-        return core, windows.take(weights[request.mask, layer], (*core.shape[:3], 1), stride, k)
+        return core, windows.take(given.weights[request.mask, layer], (*core.shape[:3], 1), stride, k)
 
-    return observe_layers(params, pixels, requests, view, region=region, options=dict(options))
+    return observe_layers(params, pixels, requests, view, region=region, options=dict(options), grids=given.grids)
 
 
 def _observe_all(
     windows: Windows, requests: tuple[Observation, ...], options: Options,
-    params: Params, x: Array, region: Region, weights: Weights,
+    params: Params, x: Array, region: Region, given: Given,
 ) -> tuple[Any, ...]:  # fmt: skip
     """Every observation of the whole image, put together window after window."""
     padded = windows.pad(x)
     strides = [stride_of(request.layers[0]) for request in requests]
 
     def part(k: Array) -> tuple[Any, ...]:
-        return _observe_one(windows, requests, options, params, windows.slice(padded, k), k, region, weights)
+        return _observe_one(windows, requests, options, params, windows.slice(padded, k), k, region, given)
 
     def add(wholes: tuple[Any, ...], k: Array) -> tuple[tuple[Any, ...], None]:
         sums = []
@@ -315,12 +325,12 @@ _observe = jax.custom_vjp(_observe_all, nondiff_argnums=(0, 1, 2))
 
 def _forward(
     windows: Windows, requests: tuple[Observation, ...], options: Options,
-    params: Any, x: Any, region: Any, weights: Any,
+    params: Any, x: Any, region: Any, given: Any,
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:  # fmt: skip
     primal = partial(jax.tree.map, lambda leaf: leaf.value, is_leaf=_is_primal)
     if any(leaf.perturbed for leaf in jax.tree.leaves(params, is_leaf=_is_primal)):
         raise InputError("`tile` must be 0 for a gradient in the network's parameters, which windows do not know")
-    arguments = primal(params), x.value, primal(region), primal(weights)
+    arguments = primal(params), x.value, primal(region), primal(given)
     return _observe_all(windows, requests, options, *arguments), arguments
 
 
@@ -330,10 +340,10 @@ def _is_primal(leaf: Any) -> bool:
 
 def _backward(
     windows: Windows, requests: tuple[Observation, ...], options: Options,
-    arguments: tuple[Params, Array, Region, Weights], cotangents: tuple[Any, ...],
+    arguments: tuple[Params, Array, Region, Given], cotangents: tuple[Any, ...],
 ) -> tuple[None, Array, None, None]:  # fmt: skip
     """The gradient in x, one window after another, each computed once more."""
-    params, x, region, weights = arguments
+    params, x, region, given = arguments
     padded, strides = windows.pad(x), [stride_of(request.layers[0]) for request in requests]
     cotangents = jax.tree.map(instantiate_zeros, cotangents, is_leaf=lambda g: hasattr(g, "shape"))
     cotangents = tuple(
@@ -344,7 +354,7 @@ def _backward(
     def add(total: Array, k: Array) -> tuple[Array, None]:
         pixels = windows.slice(padded, k)
         parts, pull_back = jax.vjp(
-            lambda pixels: _observe_one(windows, requests, options, params, pixels, k, region, weights), pixels
+            lambda pixels: _observe_one(windows, requests, options, params, pixels, k, region, given), pixels
         )
         of_window = tuple(
             g if request.reduce == "sum"

@@ -182,9 +182,8 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
     ):  # fmt: skip
         assert option in shown
     words = " ".join(shown.replace("│", " ").split())
-    assert (
-        "style against content, 0 to 1: 0.7 light, 0.8 moderate, 0.9 painted, 0.97 at any price (default: 0.9)" in words
-    )
+    assert "style against content, 0 to 1: 0.7 light, 0.85 moderate, 0.92 painted, 0.97 at any price" in words
+    assert "(default: 0.92)" in words
     assert "instead of --strength; alone, the other is 1 (default: from --strength)" in words
     assert "`" not in shown
     assert max(map(len, shown.splitlines())) <= 80

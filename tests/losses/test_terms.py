@@ -21,6 +21,9 @@ def test_terms_made_alike_are_equal_and_share_a_hash():
         assert make("conv1_1", form="mse") == make("conv1_1", form="mse")
         assert hash(make("conv1_1")) == hash(make("conv1_1"))
         assert make("conv1_1") != make("conv1_1", form="mse")
+    assert terms.sliced("conv1_1") == terms.sliced("conv1_1") != terms.sliced("conv2_1")
+    alike = [terms.neighbours(("conv1_1", "conv3_1")) for _ in range(2)]
+    assert len(set(alike)) == 1
     assert terms.custom("a", "conv1_1", first_map) == terms.custom("a", ("conv1_1",), first_map)
 
 
