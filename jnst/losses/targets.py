@@ -23,6 +23,8 @@ from jnst.network.vgg import Params
 
 UNIT_POWER = 1.5
 """between 0, relative to the painting, and 2, to the photograph: docs/defaults.md"""
+LARGEST_UNIT = 4.0
+"""so that the busiest painting does not bury the photograph"""
 _WITHOUT_UNIT = (relative, relative_distance, sliced.relative_distance, neighbours.distance)
 _OWN = "own"  # the source image's mask, which stands for the result's in whatever term
 
@@ -171,13 +173,14 @@ def style_units(
         objective: whose terms say how large statistics are.
 
     Returns:
-        By the term's name `(|A| / |P|)^UNIT_POWER` of each image: the loss becomes `|G - A|^2 / (|A|^{1/2} |P|^{3/2})`;
-        1 where either is 0.
+        By the term's name `(|A| / |P|)^UNIT_POWER` of each image, at most `LARGEST_UNIT`: the loss becomes
+        `|G - A|^2 / (|A|^{1/2} |P|^{3/2})`; 1 where either is 0.
     """
     units, sizes = {}, {term.name: term.size for term in objective.terms}
     for name, norm in norms.items():
         ratio = jnp.sqrt(sizes[name](targets.levels[0][name])) / norm
-        units[name] = jnp.where((ratio > 0) & jnp.isfinite(ratio), ratio, 1) ** UNIT_POWER
+        unit = jnp.where((ratio > 0) & jnp.isfinite(ratio), ratio, 1) ** UNIT_POWER
+        units[name] = jnp.minimum(unit, LARGEST_UNIT)
     return units
 
 
