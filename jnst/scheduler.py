@@ -377,6 +377,8 @@ class Scheduler:
             self.ready.setdefault(task.program, deque()).append(task)
             return None
         self.meter.skip(task, task.stage + 1)
+        if stopped and task.stage + 1 < len(task.stages):  # as the finer scale would have begun
+            image = self.store.enlarge(task, image, task.job.content.size)
         not_finite = status == NOT_FINITE and not self.raises
         return Result(
             image=resize(image, *task.job.content.size),

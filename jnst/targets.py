@@ -131,14 +131,25 @@ class TargetStore:
         problem = Problem(
             targets, _one_each(weights), jnp.asarray([size], jnp.int32), jnp.asarray([scale.iterations], jnp.int32)
         )
-        keeps_detail = task.stage and job.init is None and task.config.init == "content"
-        begin = finer_start(task.start, content, *size) if keeps_detail else resize(task.start, *size)
+        begin = self.enlarge(task, task.start, size) if task.stage else resize(task.start, *size)
         x = self._put(begin, program.canvas)
         if any(term.match for term in program.objective.terms):
             targets = objectives.match_targets(self.params, x, targets, objective=program.objective, region=region)
             problem = problem._replace(targets=targets)
         run = start(program, x)
         return jax.device_put((problem, run), self.place) if self.place is not None else (problem, run)
+
+    def enlarge(self, task: Task, image: np.ndarray, size: Size) -> np.ndarray:
+        """Returns the result of a scale at a finer one's size, with the photograph's detail where a run starts with it.
+
+        Args:
+            task: whose result it is.
+            image: (1, h, w, 3).
+            size: (height, width) in pixels.
+        """
+        if task.job.init is not None or task.config.init != "content":
+            return resize(image, *size)
+        return finer_start(image, self.picture(task.job.content), *size)
 
     def _check(self, task: Task) -> None:
         """Loads what a task needs, refuses what cannot be used, and sets its start."""

@@ -15,6 +15,7 @@ from jnst.io.weights import Weights
 from jnst.losses import objective as objectives
 from jnst.losses import statistics, terms
 from jnst.network.normalize import mean_activations, normalize_filters
+from jnst.records import Progress
 
 # shallow layers, so that a compile is short; the same shape and layers throughout, so that there is one
 SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"), iterations=6, style_unit="painting")
@@ -214,11 +215,19 @@ def test_another_start_than_the_content_gets_none_of_its_detail(vgg16: Weights):
     assert abs(np.corrcoef(flat.ravel(), np.ravel(detail))[0, 1]) < 0.2
 
 
-def test_a_stop_on_a_coarse_scale_gives_the_whole_size(vgg16: Weights):
-    result = jnst.stylize(picture(72, 88), STYLE, COARSE, vgg16, callback=lambda progress: True)
+def test_a_stop_on_a_coarse_scale_gives_the_whole_size_with_the_detail(vgg16: Weights):
+    content, coarse = picture(72, 88), []
+
+    def stop(progress: Progress) -> bool:
+        coarse.append(progress.image())
+        return True
+
+    result = jnst.stylize(content, STYLE, COARSE, vgg16, callback=stop)
     assert result.stop_reason == "stopped"
     assert result.history[-1].size == (36, 44)
-    assert result.image.shape == (1, 72, 88, 3)
+    np.testing.assert_array_equal(result.image, problem.finer_start(coarse[-1], content, 72, 88))
+    other = jnst.stylize(content, STYLE, COARSE, vgg16, init=content, callback=stop)
+    np.testing.assert_array_equal(other.image, resize(coarse[-1], 72, 88))
 
 
 def test_normalized_gradients_are_weighed_by_the_strength_itself():
