@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from jnst.batching import Size, pad_to
 from jnst.engine import Problem, Program, Run, start
+from jnst.errors import InputError
 from jnst.io.image import resize
 from jnst.jobs import Picture, Task, style_size
 from jnst.losses import objective as objectives
@@ -157,6 +158,9 @@ class TargetStore:
         content, style = self.picture(job.content), self.picture(job.style)
         images = {"content": content} | {name: self.picture(style.picture) for name, style in job.styles.items()}
         check_images(images)
+        for name, picture in [("content", job.content), *((name, style.picture) for name, style in job.styles.items())]:
+            if (found := images[name].shape[1:3]) != picture.size:
+                raise InputError(f"{name} has the size {found}, {picture.size} was planned; has its file changed?")
         check_network(config, self.params, content.shape[1:3])
         init = None if job.init is None else self.picture(job.init)
         task.start = np.asarray(start_image(content, style, config, init), np.float32)

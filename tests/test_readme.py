@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jnst.cli.options import make_config, parse
+from jnst.io.decode import FORMATS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -26,6 +27,11 @@ def test_the_options_of_the_readme_exist():
     assert len(lines) >= 8
     for line in lines:
         make_config(parse(["photo.jpg", "painting.jpg", *line.split()]))
+
+
+def test_the_formats_of_the_readme_are_those_that_are_read():
+    line = README.split("**Pictures.**")[1].split(" are read")[0]
+    assert sorted(re.findall(r"[A-Z]+[0-9]*", line)) == sorted(FORMATS)
 
 
 def test_links_lead_somewhere():

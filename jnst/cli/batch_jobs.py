@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jnst.cli.jobfile import REQUESTS, BatchRow
 from jnst.config import INIT_NAMES
 from jnst.errors import InputError
-from jnst.io import image
+from jnst.io import decode, image
 from jnst.io.paths import AnyPath, parse_path
 from jnst.network.architecture import MIN_SIDE
 
@@ -64,7 +64,7 @@ def make_job(row: BatchRow, sizes: Mapping[AnyPath, tuple[int, int] | InputError
 def _image_size(path: AnyPath) -> tuple[int, int] | InputError:
     """(height, width) of a file, or why it has none."""
     try:
-        return image.read_size(path)
+        return decode.read_size(path)
     except InputError as error:
         return error
 

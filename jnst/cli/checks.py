@@ -9,7 +9,7 @@ from collections.abc import Set
 from jnst.cli.options import Options
 from jnst.errors import InputError
 from jnst.io import image
-from jnst.io.paths import AnyPath, canonical, is_folder, store_errors
+from jnst.io.paths import AnyPath, canonical, is_folder, require_file, store_errors
 from jnst.network.architecture import MIN_SIDE
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -24,7 +24,7 @@ def require_image(path: AnyPath) -> None:
     Raises:
         InputError: nothing there, a folder, or a store that cannot be reached.
     """
-    image.require_file(path)
+    require_file(path)
 
 
 def require_jobs_file(path: AnyPath) -> None:

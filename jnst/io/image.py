@@ -4,33 +4,28 @@ Sizes are (height, width) in pixels, in the order of an array's axes; messages t
 done in float, one channel at a time, so that nothing passes through 8 bits on its way.
 """
 
-import contextlib
 import io
 import os
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from jnst.errors import InputError
+from jnst.io.decode import decode
 from jnst.io.paths import (
     UNFINISHED,
     AnyPath,
     is_object,
     parse_path,
-    read_object,
-    require_file,
     require_writable_folder,
     single_line,
     store_errors,
     write_object,
 )
-from jnst.io.pixels import to_float
 from jnst.network.architecture import MIN_SIDE
 
 NumpyImage = Float[np.ndarray, "1 h w 3"]
@@ -43,13 +38,13 @@ _SAVE_OPTIONS = {
     ".tif": {"format": "TIFF", "compression": "tiff_deflate"},
     ".tiff": {"format": "TIFF", "compression": "tiff_deflate"},
 }
-_SOFTWARE, _DESCRIPTION, _ORIENTATION = 0x0131, 0x010E, 0x0112  # EXIF tags
+_SOFTWARE, _DESCRIPTION = 0x0131, 0x010E  # EXIF tags
 
 
 def load(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | None = None) -> NumpyImage:
     """Reads an image file.
 
-    Whatever Pillow reads; EXIF orientation applied; an embedded colour profile converted to sRGB; greyscale, palette,
+    One of `decode.FORMATS`; EXIF orientation applied; an embedded colour profile converted to sRGB; greyscale, palette,
     CMYK and 16 bits converted; transparency laid on white.
 
     Args:
@@ -64,54 +59,10 @@ def load(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | No
         InputError: no such file, not an image, a damaged or too large one, or a side under 32 pixels.
     """
     path = parse_path(path)
-    require_file(path)
-    try:
-        with _opened(path) as file:
-            pixels = to_float(ImageOps.exif_transpose(file))
-    except UnidentifiedImageError:
-        raise InputError(f"{path} is not an image that can be read; give a PNG, JPEG, WebP or TIFF file") from None
-    except Image.DecompressionBombError:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise InputError(f"{path} has over {limit} million pixels; reduce it to fewer first") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise on damaged files
-        raise InputError(f"{path} cannot be read ({single_line(error)}); give a whole image file") from None
-    height, width = pixels.shape[1:3]
+    pixels, (height, width) = decode(path, longest=max(size) if size else image_size)
     if min(height, width) < MIN_SIDE:
         raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
     return resize(pixels, *(size or fit((height, width), image_size)))
-
-
-def read_size(path: AnyPath) -> tuple[int, int]:
-    """Reads an image's size from the head of its file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        (height, width) as `load` gives them: after the EXIF orientation.
-
-    Raises:
-        InputError: no such file, or none whose head is that of an image.
-    """
-    require_file(path)
-    try:
-        with _opened(path) as file:
-            turned = file.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-            return (file.width, file.height) if turned else (file.height, file.width)
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
-        raise InputError(f"{path} is not an image that can be read; give a PNG, JPEG, WebP or TIFF file") from None
-
-
-@contextlib.contextmanager
-def _opened(path: AnyPath) -> Iterator[Image.Image]:
-    """The image in a file, for reading."""
-    source = io.BytesIO(read_object(path)) if is_object(path) else path
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's hints on large or odd files; real trouble raises
-        with Image.open(source) as file:
-            yield file
 
 
 def fit(size: tuple[int, int], image_size: int) -> tuple[int, int]:

@@ -166,7 +166,7 @@ def tiny():
         (b"", "is not an image"),
         (b"just text", "is not an image"),
         (truncated(), "cannot be read (image file is truncated"),
-        (bomb(), "has over 178 million pixels"),
+        (bomb(), "cannot be read (it tells 30000x30000 pixels in 82 bytes)"),
         (tiny(), "is 1x1 pixels; both sides need at least 32"),
     ],
 )
@@ -209,17 +209,6 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
         image.save(np.zeros((1, 32, 32, 3), np.float32), path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("orientation", [1, 3, 6])
-def test_the_size_is_known_without_decoding(tmp_path, orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.new("RGB", (40, 60)).save(tmp_path / "a.jpg", exif=exif)
-    assert image.read_size(tmp_path / "a.jpg") == image.load(tmp_path / "a.jpg").shape[1:3]
-    (tmp_path / "b.jpg").write_text("no picture")
-    with pytest.raises(InputError, match=r"b.jpg is not an image that can be read"):
-        image.read_size(tmp_path / "b.jpg")
 
 
 def test_resizing_keeps_flat_images_flat_and_the_box():
