@@ -160,7 +160,9 @@ class TargetStore:
         check_images(images)
         for name, picture in [("content", job.content), *((name, style.picture) for name, style in job.styles.items())]:
             if (found := images[name].shape[1:3]) != picture.size:
-                raise InputError(f"{name} has the size {found}, {picture.size} was planned; has its file changed?")
+                (height, width), planned = found, picture.size
+                shown = f"{width}x{height} pixels, planned as {planned[1]}x{planned[0]}"
+                raise InputError(f"{name} is {shown}: has its file changed?")
         check_network(config, self.params, content.shape[1:3])
         init = None if job.init is None else self.picture(job.init)
         task.start = np.asarray(start_image(content, style, config, init), np.float32)

@@ -221,3 +221,12 @@ def test_what_is_for_single_pictures_is_refused(vgg16: Weights):
     ):
         with pytest.raises(InputError, match=message):
             list(stylize_many(jobs_of(), vgg16, dataclasses.replace(SMALL, **settings)))
+
+
+def test_a_picture_of_another_size_than_planned_fails_by_itself(vgg16: Weights):
+    """Its file changed, or its head told another size than its pixels have."""
+    content, style = smooth(40, 48, seed=0), Picture.from_array(smooth(36, 36, seed=50))
+    jobs = [Job(Picture("turned", (48, 40), lambda: content), style, None, "turned")]
+    (result,) = stylize_many(jobs, vgg16, SMALL)
+    assert result.image is None
+    assert result.error == "content is 48x40 pixels, planned as 40x48: has its file changed?"
