@@ -41,7 +41,7 @@ class Config:
     """alpha of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
     style_weight: float | None = None
     """beta of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
-    tv_weight: float = 3.0
+    tv_weight: float = 2.0
     """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths"""
 
     content_layers: tuple[str, ...] = ("conv3_2", "conv4_2")
