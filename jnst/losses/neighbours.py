@@ -16,20 +16,19 @@ CHUNK = 512
 """places whose neighbours are looked for at a time"""
 
 
-def columns(maps: tuple[Array, ...], layers: tuple[str, ...], stride: int) -> Float[Array, "n h w d"]:
+def columns(maps: tuple[Array, ...], layers: tuple[str, ...]) -> Float[Array, "n h w d"]:
     """Lays the features of several layers side by side, each over the number of its filters.
 
     Args:
         maps: of the layers, (n, h, w, c) each.
         layers: their names.
-        stride: of the hypercolumns, in pixels: maps of a smaller one are averaged, of a larger one repeated.
 
     Returns:
-        One hypercolumn a position, as many as the first layer of that stride has.
+        One hypercolumn a position of the first layer: maps of a smaller stride are averaged, of a larger one repeated.
     """
-    like = next(one for one, layer in zip(maps, layers, strict=True) if stride_of(layer) == stride)
-    height, width = like.shape[1:3]
-    parts = [_at_stride(one, stride_of(layer), stride, height, width) for one, layer in zip(maps, layers, strict=True)]
+    height, width = maps[0].shape[1:3]
+    strides = [stride_of(layer) for layer in layers]
+    parts = [_at_stride(one, own, strides[0], height, width) for one, own in zip(maps, strides, strict=True)]
     return jnp.concatenate(parts, -1)
 
 

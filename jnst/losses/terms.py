@@ -151,10 +151,9 @@ class _Hypercolumns:
     """Observes the features of several layers side by side; equal for equal layers."""
 
     layers: tuple[str, ...]
-    stride: int
 
     def __call__(self, maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> dict[str, Array]:
-        return {"columns": places.columns(maps, self.layers, self.stride), "weight": _weight_of(maps[0], weights[0])}
+        return {"columns": places.columns(maps, self.layers), "weight": _weight_of(maps[0], weights[0])}
 
 
 def _weight_of(maps: Array, weight: Array | None) -> Array:
@@ -358,7 +357,7 @@ def neighbours(layers: tuple[str, ...], *, weight: float = 1.0, target: str = "s
     suffix = target.partition(":")[2]
     name = "neighbours" + (f":{suffix}" if suffix else "") + (f"@{mask}" if mask else "")
     return Term(
-        name, ordered, _Hypercolumns(ordered, HYPERCOLUMN_STRIDE), places.distance, weight, target, "place", None, mask,
+        name, ordered, _Hypercolumns(ordered), places.distance, weight, target, "place", None, mask,
         places.no_size, match=places.match,
     )  # fmt: skip
 

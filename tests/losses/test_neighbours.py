@@ -26,7 +26,7 @@ def test_hypercolumns_lie_side_by_side_each_over_its_filters():
     small, own, large = (jax.random.normal(jax.random.key(k), s) for k, s in enumerate(
         [(1, 12, 17, 2), (1, 3, 4, 5), (1, 1, 2, 3)]
     ))  # fmt: skip
-    found = neighbours.columns((own, small, large), ("conv3_1", "conv1_1", "conv4_1"), 4)
+    found = neighbours.columns((own, small, large), ("conv3_1", "conv1_1", "conv4_1"))
     assert found.shape == (1, 3, 4, 10)
     np.testing.assert_allclose(found[..., :5], own / 5, rtol=1e-6)
     np.testing.assert_allclose(found[0, 1, 2, 5:7], small[0, 4:8, 8:12].mean((0, 1)) / 2, rtol=1e-5)
