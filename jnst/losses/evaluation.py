@@ -41,12 +41,12 @@ def statistics(
     Raises:
         InputError: an unknown layer, an image too small for it, a mask that is missing, a tile that cannot be.
     """
-    requests = observations(terms)
+    requests, grids = observations(terms), grids or {}
     by_network = tuple(request for request in requests if not request.of_pixels)
-    observed = dict(zip(by_network, _observe(params, x, by_network, objective, positions, grids or {}), strict=True))
+    observed = dict(zip(by_network, _observe(params, x, by_network, objective, positions, grids), strict=True))
     for request in requests:
         if request.of_pixels:  # on the whole image, outside windows
-            observed[request] = request.observe((x,), (positions.weights(x.shape, PIXELS, request.mask),))
+            observed[request] = request.make((x,), (positions.weights(x.shape, PIXELS, request.mask),), grids)
 
     def totals(request: Observation) -> tuple[Array, ...]:
         return tuple(positions.total(x.shape, layer, request.mask, x.dtype) for layer in request.layers)

@@ -33,6 +33,16 @@ class Observation(NamedTuple):
         """Says whether it is made of the image itself, without the network."""
         return self.layers == (PIXELS,)
 
+    def make(self, maps: tuple[Array, ...], weights: tuple[Array | None, ...], grids: Mapping[str, Any]) -> Any:
+        """Returns what `observe` gives.
+
+        Args:
+            maps: of the layers.
+            weights: of their positions.
+            grids: by the names that observations have for them.
+        """
+        return self.observe(maps, weights, *(() if self.grid is None else (lax.stop_gradient(grids[self.grid]),)))
+
 
 def observation(term: Term) -> Observation:
     """Returns what a term observes; equal for terms that differ in comparison, weight, target or name alone.
@@ -162,8 +172,7 @@ def observe_layers(
 
     def make(request: Observation, maps: tuple[Array, ...]) -> Any:
         views = [view(part, layer, request) for part, layer in zip(maps, request.layers, strict=True)]
-        grid = () if request.grid is None else (lax.stop_gradient(grids[request.grid]),)
-        return request.observe(tuple(part for part, _ in views), tuple(weights for _, weights in views), *grid)
+        return request.make(tuple(part for part, _ in views), tuple(weights for _, weights in views), grids)
 
     def reader(layer: str) -> vgg.Reader:
         alone = [k for k, request in enumerate(requests) if request.layers == (layer,)]

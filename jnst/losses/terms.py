@@ -313,7 +313,7 @@ def sliced(
     """Makes the loss of one layer's features by their distributions along random directions (`jnst.losses.sliced`).
 
     Args:
-        layer: a name `convB_I`.
+        layer: a name `convB_I`, or "pixels".
         form: "sum", over the directions; "mse", their mean; "relative", divided by what they see of the painting's
             mean of |f|^2.
         weight: within the style loss.

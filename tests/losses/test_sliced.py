@@ -130,3 +130,14 @@ def test_strength_weighs_it_by_its_unit(vgg16, form):
         target = targets.levels[0]["sliced/conv1_1"]
         at_zero = sliced.mean_distance(jnp.zeros_like(target["observed"]), target)
         np.testing.assert_allclose(groups["style"] * at_zero, 0.9, rtol=1e-5)
+
+
+def test_colours_themselves_can_be_compared(vgg16):
+    objective = Objective((terms.sliced("pixels"),))
+    style = picture(40, 33, seed=1)
+    targets = objectives.targets(vgg16.params, {"style": style}, objective=objective)
+    weights = objectives.default_weights(objective)
+    same, other = (
+        objectives.evaluate(vgg16.params, x, targets, weights, objective=objective).total for x in (style, style**2)
+    )
+    assert same < 1e-9 < 1e-3 < other
