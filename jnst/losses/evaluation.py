@@ -9,6 +9,7 @@ from jnst import sharding
 from jnst.errors import InputError
 from jnst.losses.base import Objective
 from jnst.losses.observation import Observation, Positions, observation, observations, observe_layers
+from jnst.losses.pyramid import halve
 from jnst.losses.terms import Term
 from jnst.losses.windows import observe_by_windows
 from jnst.network.architecture import PIXELS, stride_of
@@ -52,6 +53,34 @@ def statistics(
         return tuple(positions.total(x.shape, layer, request.mask, x.dtype) for layer in request.layers)
 
     return tuple(request.finish(observed[request], totals(request)) for request in requests)
+
+
+def by_term(results: tuple[Any, ...], terms: tuple[Term, ...]) -> dict[str, Any]:
+    """Returns the statistics of each term by its name.
+
+    Args:
+        results: from `statistics`, of the same terms.
+        terms: those that were observed.
+    """
+    index = {request: k for k, request in enumerate(observations(terms))}
+    return {term.name: results[index[observation(term)]] for term in terms}
+
+
+def halvings(
+    image: Float[Array, "n h w c"], positions: Positions, count: int
+) -> list[tuple[Float[Array, "n _h _w c"], Positions]]:
+    """Returns an image and its halvings, each with the positions that count.
+
+    Args:
+        image: the largest.
+        positions: of it.
+        count: of all of them.
+    """
+    levels = [(image, positions)]
+    for _ in range(count - 1):
+        image, positions = halve(image, positions.region), positions.halved()
+        levels.append((image, positions))
+    return levels
 
 
 def grids_of(terms: tuple[Term, ...], targets: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,11 +153,10 @@ def compare(
     Raises:
         InputError: a target that is missing.
     """
-    index = {request: k for k, request in enumerate(observations(terms))}
-    losses = {}
+    found, losses = by_term(results, terms), {}
     for term in terms:
         if term.target is not None and term.name not in targets:
             raise InputError(f"`targets` must hold term {term.name!r}: make them for the same objective")
         target = None if term.target is None else targets[term.name]
-        losses[term.name] = term.compare(results[index[observation(term)]], target)
+        losses[term.name] = term.compare(found[term.name], target)
     return losses

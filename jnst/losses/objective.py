@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from jnst import sharding
 from jnst.errors import InputError
 from jnst.losses.base import Losses, LossWeights, Objective, Targets, default_weights
-from jnst.losses.evaluation import compare, grids_of, statistics
+from jnst.losses.evaluation import compare, grids_of, halvings, statistics
 from jnst.losses.observation import Positions
 from jnst.losses.pyramid import halve, pyramid_levels
 from jnst.losses.targets import (
@@ -191,11 +191,7 @@ def _levels(x: Array, targets: Targets, region: Region | None) -> list[tuple[Arr
     for name, mask in targets.masks.items():
         if mask.shape[:3] != x.shape[:3]:
             raise InputError(f"`masks` {name!r} must have the image's size, got {mask.shape} for {x.shape}")
-    levels = [(x, Positions(region, targets.masks))]
-    for _ in targets.levels[1:]:
-        image, positions = levels[-1]
-        levels.append((halve(image, positions.region), positions.halved()))
-    return levels
+    return halvings(x, Positions(region, targets.masks), len(targets.levels))
 
 
 def _gradients(

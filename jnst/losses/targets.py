@@ -13,9 +13,9 @@ from jnst.errors import InputError
 from jnst.losses import neighbours, sliced
 from jnst.losses.base import LossWeights, Objective, Targets, default_weights
 from jnst.losses.comparisons import relative
-from jnst.losses.evaluation import statistics
-from jnst.losses.observation import Positions, observation, observations
-from jnst.losses.pyramid import halve, pyramid_levels
+from jnst.losses.evaluation import by_term, halvings, statistics
+from jnst.losses.observation import Positions
+from jnst.losses.pyramid import pyramid_levels
 from jnst.losses.terms import Term
 from jnst.losses.wasserstein import relative_distance
 from jnst.network.region import Region
@@ -65,14 +65,11 @@ def target_statistics(
     keep_masks = mask is None and not is_style and result_masks is not None
     asked = tuple(replace(term, mask=term.mask if keep_masks else _OWN if mask is not None else None) for term in terms)
     masks = (result_masks or {}) if keep_masks else {} if mask is None else {_OWN: mask}
-    index = {request: k for k, request in enumerate(observations(asked))}
-    positions, levels = Positions(region, masks), []
-    for level in range(objective.style_pyramid_levels if is_style else 1):
-        if level:
-            image, positions = halve(image, positions.region), positions.halved()
-        grids = _survey(params, image, asked, objective, positions)
-        results = statistics(params, image, asked, objective=objective, positions=positions, grids=grids)
-        found = {one.name: results[index[observation(one)]] for one in asked}
+    count, levels = objective.style_pyramid_levels if is_style else 1, []
+    for small, positions in halvings(image, Positions(region, masks), count):
+        grids = _survey(params, small, asked, objective, positions)
+        results = statistics(params, small, asked, objective=objective, positions=positions, grids=grids)
+        found = by_term(results, asked)
         levels.append(found | {name: {"grid": grid, "observed": found[name]} for name, grid in grids.items()})
     return tuple(levels)
 
@@ -81,18 +78,14 @@ def _survey(
     params: Params, image: Array, terms: tuple[Term, ...], objective: Objective, positions: Positions
 ) -> dict[str, Any]:
     """The grids of the terms that have a survey, from a first look at the image."""
-    surveys = {
-        term.name: replace(term, observe=term.survey, finish=None, survey=None, grid=None)
+    makers = {term.name: term.grid for term in terms if term.grid is not None}
+    asked = tuple(
+        replace(term, observe=term.survey, reduce="sum", finish=None, survey=None, grid=None)
         for term in terms
         if term.survey is not None
-    }
-    if not surveys:
-        return {}
-    asked = tuple(surveys.values())
-    index = {request: k for k, request in enumerate(observations(asked))}
+    )
     results = statistics(params, image, asked, objective=objective, positions=positions)
-    makers = {term.name: term.grid for term in terms if term.grid is not None}
-    return {name: makers[name](results[index[observation(one)]]) for name, one in surveys.items()}
+    return {name: makers[name](found) for name, found in by_term(results, asked).items()}
 
 
 @partial(jax.jit, static_argnames="objective")
@@ -117,16 +110,12 @@ def match_targets(
         The targets; as they were where no term asks for it.
     """
     objective = replace(objective, precision="float32", checkpoint=False)
-    positions, levels = Positions(region, targets.masks), []
-    for level, found in enumerate(targets.levels):
-        if level:
-            start, positions = halve(start, positions.region), positions.halved()
+    levels = []
+    images = halvings(start, Positions(region, targets.masks), len(targets.levels))
+    for level, ((image, positions), found) in enumerate(zip(images, targets.levels, strict=True)):
         terms = tuple(term for term in objective.at_level(level) if term.match is not None)
-        results = statistics(params, start, terms, objective=objective, positions=positions) if terms else ()
-        index = {request: k for k, request in enumerate(observations(terms))}
-        matched = {
-            term.name: term.match(found[term.name], results[index[observation(term)]]) for term in terms if term.match
-        }
+        of_start = by_term(statistics(params, image, terms, objective=objective, positions=positions), terms)
+        matched = {term.name: term.match(found[term.name], of_start[term.name]) for term in terms if term.match}
         levels.append({**found, **matched})
     return targets._replace(levels=tuple(levels))
 
