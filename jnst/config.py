@@ -20,8 +20,6 @@ AUTO = ("auto",)
 """layers that are to be chosen by measurement (`jnst.auto_layers`)"""
 INIT_NAMES = ("content", "style", "noise")
 """what `init` may name; anything else is the path of an image"""
-WITHOUT_FORMS = ("neighbours",)
-"""style losses that are always relative"""
 _MOST = 2**31 - 1  # counts are int32 on the device
 
 
@@ -300,8 +298,8 @@ def _check_combinations(config: Config) -> None:
         _refuse("style_layers", "name the layers that `style_layer_weights` weighs", layers)
     if weights is not None and len(weights) != len(layers):
         raise InputError(f"`style_layer_weights` must be {len(layers)} numbers, one a style layer, got {len(weights)}")
-    if config.style_loss in WITHOUT_FORMS and config.loss != "relative":
-        _refuse("loss", f"be relative for `style_loss` {config.style_loss}", config.loss)
+    if config.style_loss == "neighbours" and config.loss != "relative":
+        _refuse("loss", "be relative for `style_loss` neighbours", config.loss)
     if config.style_loss == "neighbours" and weights is not None:
         raise InputError("`style_loss` neighbours lays its layers side by side: it takes no `style_layer_weights`")
     for name in ("content_weight", "style_weight"):

@@ -155,17 +155,17 @@ class TargetStore:
     def _check(self, task: Task) -> None:
         """Loads what a task needs, refuses what cannot be used, and sets its start."""
         job, config = task.job, task.config
-        content, style = self.picture(job.content), self.picture(job.style)
-        images = {"content": content} | {name: self.picture(style.picture) for name, style in job.styles.items()}
+        pictures = {"content": job.content} | {name: style.picture for name, style in job.styles.items()}
+        images = {name: self.picture(picture) for name, picture in pictures.items()}
         check_images(images)
-        for name, picture in [("content", job.content), *((name, style.picture) for name, style in job.styles.items())]:
-            if (found := images[name].shape[1:3]) != picture.size:
-                (height, width), planned = found, picture.size
+        for name, picture in pictures.items():
+            (height, width), planned = images[name].shape[1:3], picture.size
+            if (height, width) != planned:
                 shown = f"{width}x{height} pixels, planned as {planned[1]}x{planned[0]}"
                 raise InputError(f"{name} is {shown}: has its file changed?")
-        check_network(config, self.params, content.shape[1:3])
+        check_network(config, self.params, job.content.size)
         init = None if job.init is None else self.picture(job.init)
-        task.start = np.asarray(start_image(content, style, config, init), np.float32)
+        task.start = np.asarray(start_image(images["content"], images["style"], config, init), np.float32)
 
     def _statistics(
         self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program, *, norms: bool = False

@@ -39,7 +39,8 @@ _TRANSPOSES = {
     8: Image.Transpose.ROTATE_90,
 }
 _opening = threading.Lock()
-# of text and profiles beside the pixels: Pillow refuses the whole picture for one of over a megabyte
+# of text and profiles beside the pixels: Pillow refuses the whole picture for one of over a megabyte. Its decoder reads
+# these limits at any time, so they hold for the whole process
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 2**26)
 PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, 2**28)
 
@@ -57,7 +58,7 @@ def read_size(path: AnyPath) -> tuple[int, int]:
         InputError: no such file, or none whose head is that of an image.
     """
     with _opened(path) as file:
-        return _upright_size(file, _orientation(file))
+        return _upright(file.size, _orientation(file))
 
 
 def decode(path: AnyPath, *, longest: int = 0) -> tuple[Float[np.ndarray, "1 h w 3"], tuple[int, int]]:
@@ -84,7 +85,7 @@ def decode(path: AnyPath, *, longest: int = 0) -> tuple[Float[np.ndarray, "1 h w
         picture = _reduced(file, 2 * longest) if reduce else file
         if orientation in _TRANSPOSES:
             picture = picture.transpose(_TRANSPOSES[orientation])
-        return to_float(picture), _upright_size(file, orientation, size)
+        return to_float(picture), _upright(size, orientation)
 
 
 def _reduced(file: Image.Image, longest: int) -> Image.Image:
@@ -97,8 +98,9 @@ def _reduced(file: Image.Image, longest: int) -> Image.Image:
     return file.reduce(factor)
 
 
-def _upright_size(file: Image.Image, orientation: int, size: tuple[int, int] | None = None) -> tuple[int, int]:
-    width, height = size or file.size
+def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """(height, width) of a picture once it is turned, from Pillow's (width, height)."""
+    width, height = size
     return (width, height) if orientation in _TURNED else (height, width)
 
 
