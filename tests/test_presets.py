@@ -32,6 +32,14 @@ def test_the_studys_own(name):
     assert len(set(preset.normalized_layer_weights())) == 1
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_compares_gram_matrices_at_one_size_and_smooths_nothing(name):
+    """As the sources did, whatever the defaults are."""
+    config = Config(**preset_settings(name))
+    found = config.style_loss, config.style_unit, config.style_pyramid_levels, config.scales, config.tv_weight
+    assert found == ("gram", "painting", 1, ("1",), 0)
+
+
 def test_gatys_is_as_published():
     preset = config("--preset", "gatys2016")
     assert preset.explicit_weights() == (1e-3, 1.0)
