@@ -18,13 +18,15 @@ from PIL import Image
 
 from jnst.cli.main import main
 from jnst.io import image
+from jnst.io.paths import UNFINISHED
 from jnst.scheduler import Job
 
 SHALLOW = ["--content-layers", "conv1_1", "--batch-size", "1"]  # for programs that one test alone compiles
 
 
 def outputs(folder):
-    return sorted(path.name for path in (folder / "out").glob("*.png"))
+    """The finished pictures; one that is being written, or was when its process was killed, has a hidden name."""
+    return sorted(path.name for path in (folder / "out").glob("[!.]*.png"))
 
 
 def lines(folder):
@@ -171,6 +173,7 @@ def test_killed_and_begun_again_nothing_is_lost(folders):
     assert paint_folders(folders, *SHALLOW, "--iterations", 30) == 0
     names = [line["job"]["output"] for line in lines(folders)]
     assert sorted(names) == outputs(folders) == ["a_x.png", "a_y.png", "b_x.png", "b_y.png"]
+    assert not list((folders / "out").glob(f"{UNFINISHED}*"))
 
 
 def test_two_processes_share_the_jobs(folders):
