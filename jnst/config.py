@@ -16,8 +16,6 @@ from jnst.errors import InputError
 from jnst.network.architecture import check_layers
 
 DEFAULT_STRENGTH = 0.92
-AUTO = ("auto",)
-"""layers that are to be chosen by measurement (`jnst.auto_layers`)"""
 INIT_NAMES = ("content", "style", "noise")
 """what `init` may name; anything else is the path of an image"""
 _MOST = 2**31 - 1  # counts are int32 on the device
@@ -43,10 +41,9 @@ class Config:
     """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths"""
 
     content_layers: tuple[str, ...] = ("conv3_2", "conv4_2")
-    """layers whose maps keep the content; higher layers keep less detail; auto: by how detailed the photograph is"""
+    """layers whose maps keep the content; higher layers keep less detail"""
     style_layers: tuple[str, ...] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-    """layers whose Gram matrices carry the style; lower: colour and grain, higher: larger shapes; auto: the lower ones
-    are left out where the painting is made of large flat shapes"""
+    """layers whose statistics carry the style; lower: colour and grain, higher: larger shapes"""
     style_layer_weights: tuple[float, ...] | None = None
     """weight of each style layer, 0 or more; scaled to sum to 1"""
     style_pyramid_levels: int = 3
@@ -225,10 +222,7 @@ def _layers(name: str, value: Any) -> tuple[str, ...]:
     layers = _words(name, value)
     if not layers:
         _refuse(name, "name at least one layer", layers)
-    if layers != AUTO:
-        if "auto" in layers:
-            _refuse(name, "be auto or a list of layers", layers)
-        check_layers(layers, "vgg19")  # VGG-16 has a few less: they are checked again with the network at hand
+    check_layers(layers, "vgg19")  # VGG-16 has a few less: they are checked again with the network at hand
     if len(set(layers)) != len(layers):
         _refuse(name, "name each layer once", layers)
     return layers
@@ -247,7 +241,7 @@ def _layer_weights(name: str, value: Any) -> tuple[float, ...]:
 def _scales(name: str, value: Any) -> tuple[str, ...]:
     scales = _words(name, value)
     numbers = [int(scale) for scale in scales if re.fullmatch("[0-9]{1,9}", scale)]
-    if scales != AUTO and not (len(numbers) == len(scales) > 0 and numbers[0] > 0):
+    if scales != ("auto",) and not (len(numbers) == len(scales) > 0 and numbers[0] > 0):
         _refuse(name, "be auto, a number of scales, or increasing sides in pixels", scales)
     if numbers != sorted(set(numbers)):
         _refuse(name, "increase", scales)
@@ -294,8 +288,6 @@ _RULES |= {field.name: _boolean for field in fields(Config) if field.type is boo
 def _check_combinations(config: Config) -> None:
     """Refuses values that are good by themselves and exclude each other."""
     weights, layers = config.style_layer_weights, config.style_layers
-    if weights is not None and layers == AUTO:
-        _refuse("style_layers", "name the layers that `style_layer_weights` weighs", layers)
     if weights is not None and len(weights) != len(layers):
         raise InputError(f"`style_layer_weights` must be {len(layers)} numbers, one a style layer, got {len(weights)}")
     if config.style_loss == "neighbours" and config.loss != "relative":

@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jnst.config import AUTO, DEFAULT_STRENGTH, Config
+from jnst.config import DEFAULT_STRENGTH, Config
 from jnst.errors import InputError
 from jnst.io.image import resize
 from jnst.losses import objective as objectives
@@ -184,7 +184,7 @@ def check_network(config: Config, params: Params, size: tuple[int, int]) -> None
     Raises:
         InputError: an unknown layer, or a `tile` that is too small.
     """
-    layers = tuple(layer for layer in config.content_layers + config.style_layers if (layer,) != AUTO)
+    layers = config.content_layers + config.style_layers
     check_layers(layers, detect(params))
     if config.tile not in ("auto", 0):
         windows.grid(*size, int(config.tile), detect(params), layers)

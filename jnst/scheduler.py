@@ -18,7 +18,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from jnst import engine, sharding
-from jnst.auto_layers import choose_many
 from jnst.capacity import Capacity
 from jnst.config import Config, check_for_batch
 from jnst.engine import MAX_TICKS, Program, Records, Run
@@ -106,7 +105,7 @@ def stylize_many(
         check_for_batch(own, normalized=normalized)
     record = params.record() if isinstance(params, Weights) else None
     arrays = params.params if isinstance(params, Weights) else params
-    schedule = make_schedule(choose_many(jobs, config, arrays), config, extras)
+    schedule = make_schedule(jobs, config, extras)
     scheduler = Scheduler(
         schedule, arrays, extras=extras, mesh=mesh, batch_size=batch_size, memory=memory, callback=callback,
         on_step=on_step, record=record,

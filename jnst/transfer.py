@@ -8,7 +8,6 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jnst.auto_layers import choose
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io.weights import Weights
@@ -70,7 +69,6 @@ def stylize(
     )
     check_network(config, arrays, photograph.shape[1:3])
     _check_masks(photograph, styles)
-    config, _ = choose(config, arrays, photograph, styles[0][0])
     if config.normalize_filters and not normalized:
         means = mean_activations(arrays, (photograph, *(image for image, _ in styles)), pooling=config.pooling)
         arrays = normalize_filters(arrays, means)

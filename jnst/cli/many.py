@@ -25,7 +25,7 @@ from jnst.cli.progress import BatchReporter, display, log
 from jnst.cli.sheet import write_sheet
 from jnst.cli.strategy import memory_limit
 from jnst.cli.weights import load_weights
-from jnst.config import AUTO, check_for_batch
+from jnst.config import check_for_batch
 from jnst.errors import InputError
 from jnst.io import image
 from jnst.io.manifest import Manifest, is_begun, open_manifest
@@ -189,8 +189,6 @@ def paint(
     jobs = make_jobs(todo, failures)
     for _ in failures:
         reporter.picture_failed()
-    if any(AUTO in (job.config.content_layers, job.config.style_layers) for job in jobs if job.config):
-        reporter.log("measuring the images, whose layers are to be chosen")
     with ThreadPoolExecutor(1) as writer:
         pending: list[Future] = []
         for result in results(jobs, weights, reporter, options):

@@ -16,7 +16,6 @@ from jnst.io.paths import AnyPath
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
-    from jnst.auto_layers import Choice
     from jnst.io.trace import Trace
     from jnst.io.weights import Weights
     from jnst.records import Progress, Result
@@ -41,12 +40,10 @@ class Prepared:
     """A picture that only needs painting."""
 
     config: Config
-    """with the layers and the way of computing that were chosen"""
+    """with the way of computing that was chosen"""
     images: Images
     weights: "Weights"
     mesh: "Mesh | None"
-    choice: "Choice | None"
-    """why the layers were chosen; None where the user names them"""
 
 
 def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> int:
@@ -79,9 +76,8 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
 def _describe_run(options: Options, prepared: Prepared) -> dict[str, Any]:
     """What the run is given, for the trace and for the picture's own description."""
     height, width = prepared.images.size
-    description = {"content": options.content.name, "style": options.style.name, "image_size": (height, width),
-                   "settings": asdict(prepared.config), "weights": prepared.weights.record()}  # fmt: skip
-    return description | ({"layers": asdict(prepared.choice)} if prepared.choice else {})
+    return {"content": options.content.name, "style": options.style.name, "image_size": (height, width),
+            "settings": asdict(prepared.config), "weights": prepared.weights.record()}  # fmt: skip
 
 
 def paint(options: Options, prepared: Prepared, trace: "Trace") -> tuple["Result", bool]:

@@ -13,7 +13,7 @@ from jnst.cli.checks import require_at_least, require_common, require_image, req
 from jnst.cli.options import MISSING_PATH, Options, make_config
 from jnst.cli.outputs import intermediate_paths, output_path
 from jnst.cli.painting import Images, Prepared, paint_and_write
-from jnst.cli.progress import PhaseTimer, log
+from jnst.cli.progress import PhaseTimer
 from jnst.cli.strategy import choose_strategy, print_plan
 from jnst.cli.weights import load_weights
 from jnst.config import INIT_NAMES, Config
@@ -119,7 +119,7 @@ def _load_images(options: Options, config: Config) -> Images:
 
 
 def prepare(options: Options, config: Config, images: Images, weights: "Weights") -> Prepared:
-    """Checks the images against the network, chooses `auto` layers and finds the devices.
+    """Checks the images against the network and finds the devices.
 
     Args:
         options: of the command line.
@@ -133,12 +133,9 @@ def prepare(options: Options, config: Config, images: Images, weights: "Weights"
     Raises:
         InputError: a layer that the network lacks, windows that are too small, more devices than there are.
     """
-    from jnst import auto_layers, sharding
+    from jnst import sharding
     from jnst.problem import check_images, check_network
 
     check_images({"content": images.content, "style": images.style})
     check_network(config, weights.params, images.size)
-    config, choice = auto_layers.choose(config, weights.params, images.content, images.style)
-    for line in choice.lines() if choice else ():
-        log(line, quiet=options.report.quiet)
-    return Prepared(config, images, weights, sharding.mesh_of(options.machine.devices), choice)
+    return Prepared(config, images, weights, sharding.mesh_of(options.machine.devices))

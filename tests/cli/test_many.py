@@ -125,17 +125,6 @@ def test_pictures_of_no_batch_are_not_replaced(folders, capsys):
     assert (folders / "out" / "a_x.png").read_bytes() == b"mine"
 
 
-def test_layers_are_chosen_for_each_picture(folders, capsys):
-    """The flat painting has no texture, so that the low layers are left out; a broken photograph fails alone."""
-    Image.fromarray(np.full((48, 48, 3), 99, np.uint8)).save(folders / "paintings" / "x.png")
-    (folders / "paintings" / "y.png").unlink()
-    (folders / "photos" / "b.png").write_text("no picture")
-    assert paint_folders(folders, "--style-layers", "auto", "--content-layers", "auto", "--batch-size", 1) == 1
-    assert "measuring the images" in capsys.readouterr().err
-    chosen = {line["job"]["output"]: (line["content_layers"], line["style_layers"]) for line in lines(folders)}
-    assert chosen == {"a_x.png": (["conv5_2"], ["conv3_1", "conv4_1", "conv5_1"])}
-
-
 def test_the_contact_sheet_takes_the_place_of_nothing_else(folders, capsys):
     mine = folders / "mine.png"
     mine.write_bytes(b"mine")

@@ -16,9 +16,7 @@ from jnst.cli.settings import GROUPS, settings_to_flags, text_to_setting
 from jnst.network.architecture import layer_names
 
 WEIGHT = st.floats(0, 1e30)
-LAYERS = st.one_of(
-    st.just(("auto",)), st.lists(st.sampled_from(layer_names("vgg19")), min_size=1, unique=True).map(tuple)
-)
+LAYERS = st.lists(st.sampled_from(layer_names("vgg19")), min_size=1, unique=True).map(tuple)
 SIDES = st.lists(st.integers(1, 10**6), min_size=1, max_size=3, unique=True)
 SCALES = st.one_of(st.just(("auto",)), SIDES.map(lambda sides: tuple(map(str, sorted(sides)))))
 BALANCE = st.one_of(
@@ -49,7 +47,7 @@ def config_fields(draw):
     values["optimizer"] = (
         "adam" if values.get("gradients") == "normalized" else draw(st.sampled_from(["lbfgsb", "jaxopt"]))
     )
-    if values["style_layers"] != ("auto",) and draw(st.booleans()):
+    if draw(st.booleans()):
         count = len(values["style_layers"])
         values["style_layer_weights"] = tuple(draw(st.lists(st.floats(0.1, 1e30), min_size=count, max_size=count)))
     return values
