@@ -84,7 +84,7 @@ def start(program: Program, x: Float[Array, "1 h w 3"]) -> Run:
 @partial(jax.jit, static_argnames="program")
 def _start(program: Program, x: Array) -> Run:
     state = program.solver.init(x[0], _blank_losses(program.objective))
-    return Run(x, jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state), x, jnp.full(1, jnp.inf))
+    return Run(x, jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state), x, jnp.full(1, jnp.inf, x.dtype))
 
 
 @partial(jax.jit, static_argnames=("program", "mesh"), donate_argnames="run")

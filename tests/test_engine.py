@@ -13,6 +13,7 @@ from jnst.losses.terms import custom
 from jnst.optim.base import STOP_REASONS
 from jnst.optim.first_order import adam
 from jnst.optim.lbfgsb import LBFGSB
+from jnst.optim.stock import Stock
 
 SIDE = 4
 START = jnp.linspace(0.1, 0.9, SIDE * SIDE * 3).reshape(1, SIDE, SIDE, 3)
@@ -67,6 +68,15 @@ def advance(of, chunks, *, limit=FAR, start=START):
 
 WAVY = program(wavy, LBFGSB(history_size=4))
 ADAM = program(wavy, adam(0.05))
+
+
+@pytest.mark.parametrize("solver", [LBFGSB(), adam(0.1), Stock()], ids=["lbfgsb", "adam", "jaxopt"])
+def test_a_program_compiles_once(solver):
+    """A start and what comes back from a chunk have the same types, weak ones included."""
+    before = engine.run_chunk._cache_size()
+    of = program(lambda x, target: bowl(x, target), solver)
+    advance(of, [1, 2, 3])
+    assert engine.run_chunk._cache_size() == before + 1
 
 
 @pytest.mark.parametrize("of", [WAVY, ADAM], ids=["lbfgsb", "adam"])
