@@ -28,6 +28,7 @@ from jnst.cli.weights import load_weights
 from jnst.config import AUTO, check_for_batch
 from jnst.errors import InputError
 from jnst.io import image
+from jnst.io.atomic import sweep
 from jnst.io.manifest import Manifest, is_begun, open_manifest
 from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir
 
@@ -104,8 +105,7 @@ def run_batch(options: Options) -> int:
     own = rows[process::processes]
     require_free_places(options, out, rows, own)
     if processes == 1:
-        for unfinished in out.glob(f"{image.UNFINISHED}*"):
-            unfinished.unlink(missing_ok=True)
+        sweep(out)  # of several machines, one may not see the locks of another
     weights = load_weights(options)
     network = {"sha256": weights.sha256, "normalized": weights.normalized}
     manifest = open_manifest(out, process, processes, network)

@@ -19,6 +19,7 @@ from jnst.cli.weights import load_weights
 from jnst.config import INIT_NAMES, Config
 from jnst.errors import InputError
 from jnst.io import image
+from jnst.io.atomic import sweep
 from jnst.io.paths import canonical, parse_path
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def run_single(options: Options) -> int:
     config = make_config(options)
     options = fill_in_style(options, config)
     validate_single(options, config)
+    sweep(canonical(output_path(options)).parent)
     # JAX, while the images are read
     threading.Thread(target=importlib.import_module, args=("jnst.transfer",), daemon=True).start()
     images = _load_images(options, config)

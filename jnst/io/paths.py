@@ -82,8 +82,16 @@ def canonical(path: AnyPath) -> AnyPath:
 
     Returns:
         The absolute path without links; one of a store as it is.
+
+    Raises:
+        InputError: links that lead in a circle.
     """
-    return path if is_object(path) else path.resolve()
+    if is_object(path):
+        return path
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError before Python 3.13
+        raise InputError(f"{path} cannot be found ({single_line(error)}); give another path") from None
 
 
 def is_object(path: AnyPath) -> bool:
@@ -237,9 +245,11 @@ def require_writable_folder(path: AnyPath) -> None:
         with contextlib.suppress(Exception):  # one may write and not delete
             probe.unlink()
         return
-    if not path.parent.is_dir():
-        raise InputError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
+    folder = canonical(path).parent  # of a link's target, which is what is written
+    if not folder.is_dir():
+        shown = path.parent if path.parent.resolve() == folder else folder
+        raise InputError(f"{path} cannot be written: there is no folder {shown}; make it first")
     try:
-        tempfile.TemporaryFile(dir=path.parent).close()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InputError(f"{path} cannot be written ({single_line(error)}); choose another folder") from None
