@@ -1,7 +1,8 @@
 """The command line for one picture: validate, load, prepare, paint, write, report.
 
 What cannot be used is refused before anything is computed or written. JAX is imported by a thread while the images are
-read. Exit codes: 0 done; 1 the loss left the finite numbers; 2 the plan does not fit; 130 interrupted.
+read. Exit codes: 0 done; 1 the loss left the finite numbers; 2 the plan does not fit, or the
+picture is not where it should be; 130, 143 and 129 stopped by Ctrl-C, SIGTERM and SIGHUP.
 """
 
 import importlib
@@ -13,8 +14,9 @@ from jnst.cli.checks import require_at_least, require_common, require_image, req
 from jnst.cli.options import MISSING_PATH, Options, make_config
 from jnst.cli.outputs import intermediate_paths, output_path
 from jnst.cli.painting import Images, Prepared, paint_and_write
-from jnst.cli.progress import PhaseTimer, log
+from jnst.cli.progress import PhaseTimer
 from jnst.cli.strategy import choose_strategy, print_plan
+from jnst.cli.terminal import log
 from jnst.cli.weights import load_weights
 from jnst.config import INIT_NAMES, Config
 from jnst.errors import InputError

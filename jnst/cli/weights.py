@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from jnst.cli.jobfile import list_images
 from jnst.cli.options import Options
-from jnst.cli.progress import download_bar, log
+from jnst.cli.progress import download_bar
+from jnst.cli.terminal import log
 from jnst.io import image
 
 if TYPE_CHECKING:

@@ -86,6 +86,26 @@ def _unfinished(target: Path) -> Iterator[tuple[BinaryIO, str]]:
                 file.close()
 
 
+def append(file: io.FileIO, content: bytes) -> None:
+    """Writes at the end of a file: all, or nothing that stays there.
+
+    Args:
+        file: open for writing, without a buffer, at its end.
+        content: to append.
+
+    Raises:
+        OSError: what the system says, as of a full disk.
+    """
+    before, left = os.fstat(file.fileno()).st_size, memoryview(content)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(file.fileno(), before)
+        raise
+
+
 def sweep(folder: AnyPath) -> None:
     """Deletes what killed processes have left half-written in a folder; what another one still writes stays.
 
