@@ -2,6 +2,9 @@
 
 SIGTERM is what a cluster sends before it takes a machine back, and what `docker stop` and `timeout` send (some of them
 twice); SIGHUP comes when a terminal goes. Where the caller has switched one off, as `nohup` does, it stays off.
+
+Before anything is painted these two end the program as they end any other. An exception, which Ctrl-C raises, may be
+lost where it cannot pass, as in JAX's hook into the garbage collector.
 """
 
 import contextlib
@@ -15,23 +18,6 @@ from jnst.cli.terminal import log
 Handler = Callable[[int, Any], None]
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal that ends the program, raised where Ctrl-C would be.
-
-    Attributes:
-        number: of the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        """Makes the exception.
-
-        Args:
-            number: of the signal.
-        """
-        super().__init__()
-        self.number = number
-
-
 def exit_code(number: int) -> int:
     """Returns the exit code of a program that a signal has ended, as shells have it: 130, 143, 129.
 
@@ -39,24 +25,6 @@ def exit_code(number: int) -> int:
         number: of the signal.
     """
     return 128 + number
-
-
-@contextlib.contextmanager
-def end_on_signals() -> Iterator[None]:
-    """Ends what is inside at a SIGTERM or SIGHUP as Ctrl-C ends it: a context manager.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        Interrupted: at the signal.
-    """
-
-    def handle(number: int, frame: Any) -> None:
-        raise Interrupted(number)
-
-    with _handlers(handle, signal.SIGTERM, signal.SIGHUP):
-        yield
 
 
 @contextlib.contextmanager

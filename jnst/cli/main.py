@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from jnst.cli.interrupts import Interrupted, end_on_signals, exit_code
+from jnst.cli.interrupts import exit_code
 from jnst.cli.many import is_batch, run_batch
 from jnst.cli.options import list_presets, parse, render
 from jnst.cli.single import run_single
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own remarks; its errors come as exceptions all the same
-    with lenient_streams(), end_on_signals():
+    with lenient_streams():
         try:
             return run(arguments)
         except InputError as error:
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError as error:  # of a question about a path, or of a machine without room
             log(": ".join([*([str(error.filename)] if error.filename else []), single_line(error)]))
             return 2
-        except KeyboardInterrupt as stop:
+        except KeyboardInterrupt:
             log("interrupted; no picture was written")
-            return exit_code(stop.number if isinstance(stop, Interrupted) else signal.SIGINT)
+            return exit_code(signal.SIGINT)
 
 
 def run(arguments: Sequence[str] | None) -> int:

@@ -2,14 +2,13 @@
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 
 import pytest
 from helpers import ROOT
 
-from jnst.io.atomic import UnwritableError, sweep, write_whole
+from jnst.io.atomic import UnwritableError, append, sweep, write_whole
 from jnst.io.paths import UNFINISHED
 
 WRITES = """
@@ -81,15 +80,6 @@ def test_a_sweep_between_naming_and_locking_costs_a_second_try(tmp_path, monkeyp
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.png": b"whole"}
 
 
-@pytest.fixture
-def small_disk():
-    """No file may have over 4,096 bytes: the last write fails as on a full disk, and so does each one after it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("size", [5000, 50_000])  # what the buffer holds until it is closed, and what it does not
 def test_a_full_disk_is_one_error_and_leaves_the_old_file(tmp_path, small_disk, size):
     path = tmp_path / "a.png"
@@ -122,3 +112,13 @@ def test_a_link_stays_one_and_its_target_is_replaced(tmp_path):
     assert target.read_bytes() == b"new"
     os.umask(mask := os.umask(0))
     assert target.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_what_does_not_fit_at_the_end_leaves_nothing(tmp_path, small_disk):
+    path = tmp_path / "lines"
+    with path.open("ab", buffering=0) as file:
+        append(file, b"a" * 4000)
+        with pytest.raises(OSError, match="File too large"):
+            append(file, b"b" * 200)
+        append(file, b"c" * 50)
+    assert path.read_bytes() == b"a" * 4000 + b"c" * 50
