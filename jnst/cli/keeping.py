@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from jnst.io import image
 from jnst.io.atomic import UnwritableError
 from jnst.io.paths import AnyPath, canonical, is_object, single_line
+from jnst.io.pipes import STANDARD_OUTPUT
 
 MEMORY = Path("/dev/shm")
 """a disk in the memory, which is there where all others are full; gone when the machine is"""
@@ -49,12 +51,24 @@ def save_or_keep(pixels: Any, path: AnyPath, *, description: str = "") -> Kept:
 def _failure(pixels: Any, path: AnyPath, description: str) -> str:
     """Tries to write; what stands in the way, in a few words."""
     try:
-        image.save(pixels, path, description=description)
+        if path == STANDARD_OUTPUT:
+            _write_out(pixels, description)
+        else:
+            image.save(pixels, path, description=description)
     except UnwritableError as error:
         return error.reason
     except Exception as error:  # encoders raise many kinds, as for a size that a format cannot have
         return single_line(error)
     return ""
+
+
+def _write_out(pixels: Any, description: str) -> None:
+    """Writes PNG to standard output."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole.png"
+        image.save(pixels, whole, description=description)
+        sys.stdout.buffer.write(whole.read_bytes())
+    sys.stdout.buffer.flush()
 
 
 def _other_places(path: AnyPath) -> Iterator[Path]:
@@ -63,7 +77,7 @@ def _other_places(path: AnyPath) -> Iterator[Path]:
     finders: tuple[Callable[[], Path | None], ...] = (
         lambda: own, Path.cwd, lambda: Path(tempfile.gettempdir()), lambda: MEMORY
     )  # fmt: skip
-    suffixes = dict.fromkeys((path.suffix, ".png"))
+    suffixes = dict.fromkeys((path.suffix or ".png", ".png"))
     for find in finders:
         with contextlib.suppress(OSError):  # the current folder is deleted, there is no temporary one
             folder = find()

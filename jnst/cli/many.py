@@ -34,6 +34,7 @@ from jnst.errors import InputError
 from jnst.io.atomic import sweep
 from jnst.io.manifest import Manifest, is_begun, open_manifest
 from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir
+from jnst.io.pipes import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights
@@ -70,6 +71,8 @@ def validate_batch(options: Options) -> AnyPath:
         require_jobs_file(batch.jobs)
     elif options.style == MISSING_PATH:
         raise InputError("STYLE is missing; give a painting or a folder of them; see --help")
+    if STANDARD_INPUT in (options.content, options.style):
+        raise InputError("standard input is for single pictures; give a file or a folder")
     out = require_output_folder(options.file.output)
     require_common(options)
     single = {"trace": options.report.trace, "save_every": options.report.save_every, "plan": options.machine.plan,

@@ -16,6 +16,7 @@ from jnst.config import Config
 from jnst.errors import InputError, is_out_of_memory
 from jnst.io import image
 from jnst.io.paths import AnyPath
+from jnst.io.pipes import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -165,5 +166,6 @@ def report(result: "Result", output: AnyPath, signals: Sequence[int], *, quiet: 
             "learning rate")  # fmt: skip
         return 1
     reason = "" if result.stop_reason == "max_iterations" else f", {result.stop_reason.replace('_', ' ')}"
-    say(f"{output}  ({facts}{reason})", quiet=quiet)
+    tell = log if output == STANDARD_OUTPUT else say
+    tell(f"{output}  ({facts}{reason})", quiet=quiet)
     return exit_code(signals[0]) if signals else 0

@@ -7,7 +7,7 @@ import pytest
 from cli_helpers import paint_listed
 
 from jnst import Config, InputError
-from jnst.cli.jobfile import list_images, read_rows
+from jnst.cli.jobfile import read_rows
 from jnst.cli.options import parse
 
 ROW = {"content": "photos/a.png", "style": "paintings/x.png", "output": "one.png"}
@@ -105,10 +105,3 @@ def test_other_files_are_no_lists(folders):
     (folders / "jobs.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
         read_rows(parse(["--jobs", str(folders / "jobs.csv")]), folders / "out")
-
-
-def test_a_folder_gives_its_images_by_name(folders):
-    for name in (".hidden.png", "notes.txt", "B.JPG"):
-        (folders / "photos" / name).write_text("")
-    assert [path.name for path in list_images(folders / "photos")] == ["B.JPG", "a.png", "b.png"]
-    assert list_images(folders / "photos" / "a.png") == [folders / "photos" / "a.png"]
