@@ -43,7 +43,7 @@ def require_jobs_file(path: AnyPath) -> None:
     """
     with path_errors(path):
         if not path.is_file():
-            raise InputError(f"{path}: no such file; give a .csv or .jsonl file of jobs")
+            raise InputError(f"{path}: no such file; give a .csv, .tsv or .jsonl file of jobs")
 
 
 def require_output(

@@ -1,8 +1,7 @@
 """From folders or a jobs file to rows: which pictures are painted in which manner, and where they go. Needs no JAX."""
 
-import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import cache
@@ -12,9 +11,10 @@ from jnst.cli.checks import require_image, require_output, require_sizes
 from jnst.cli.folders import list_images
 from jnst.cli.options import Options, RowOptions, make_config, parse_over
 from jnst.cli.settings import ALIASES, settings_to_flags, text_to_setting
+from jnst.cli.tables import read_table
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.io.paths import AnyPath, canonical, resolve_relative, single_line, store_errors
+from jnst.io.paths import AnyPath, canonical, resolve_relative
 
 PATHS = ("content", "style", "output")
 """columns that every row has"""
@@ -87,7 +87,7 @@ def _listed_rows(path: AnyPath, options: Options, out: AnyPath) -> list[BatchRow
     """The rows of a jobs file, whose files are all there."""
     parse = _row_parser(options)
     rows: list[tuple[str, BatchRow]] = []
-    for number, cells in _read_cells(path):
+    for number, cells in read_table(path, paths=PATHS, settings=SETTINGS):
         where = f"{path}, row {number}"
         try:
             rows.append((where, _make_row(cells, path.parent, out, parse)))
@@ -105,7 +105,6 @@ def _listed_rows(path: AnyPath, options: Options, out: AnyPath) -> list[BatchRow
 
 def _make_row(cells: dict[str, Any], folder: AnyPath, out: AnyPath, parse: Callable[[str], RowOptions]) -> BatchRow:
     """A row of a jobs file in that folder."""
-    cells = {key.strip().replace("-", "_"): value for key, value in cells.items() if value not in ("", None)}
     unknown = sorted(set(cells) - SETTINGS - set(PATHS))
     if unknown:
         known = ", ".join(sorted((SETTINGS | set(PATHS)) - set(ALIASES)))
@@ -148,38 +147,6 @@ def _reading_error(path: AnyPath) -> InputError | None:
     except InputError as error:
         return error
     return None
-
-
-def _read_cells(path: AnyPath) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a CSV or JSON-lines file by their numbers, the first one's is 1."""
-    suffix = path.suffix.lower()
-    readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".json": _json_rows}
-    if suffix not in readers:
-        raise InputError(f"{path}: give a .csv or .jsonl file")
-    try:
-        with store_errors(path):
-            text = path.read_bytes().decode("utf-8-sig")  # spreadsheets begin their files with a mark
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({single_line(error)}); give a text file of jobs") from None
-    return readers[suffix](path, [line for line in text.splitlines() if line.strip()])
-
-
-def _csv_rows(path: AnyPath, lines: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, row in enumerate(csv.DictReader(lines), 1):
-        if None in row or None in row.values():
-            raise InputError(f"{path}, row {number}: {len(row)} columns are named, this row has others")
-        yield number, row
-
-
-def _json_rows(path: AnyPath, lines: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, row {number}: not JSON ({error}); write one object a line") from None
-        if not isinstance(row, dict):
-            raise InputError(f"{path}, row {number}: {line[:40]} is no object; write one object a line")
-        yield number, row
 
 
 def require_row_outputs(rows: Iterable[BatchRow], present: set[str], *, overwrite: bool) -> None:

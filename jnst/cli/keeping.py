@@ -73,7 +73,7 @@ def _write_out(pixels: Any, description: str) -> None:
 
 def _other_places(path: AnyPath) -> Iterator[Path]:
     """Free names in folders of this machine: beside the path, here, in the folders for what is temporary."""
-    own = None if is_object(path) else Path(canonical(path)).parent
+    own = None if is_object(path) or path == STANDARD_OUTPUT else Path(canonical(path)).parent
     finders: tuple[Callable[[], Path | None], ...] = (
         lambda: own, Path.cwd, lambda: Path(tempfile.gettempdir()), lambda: MEMORY
     )  # fmt: skip

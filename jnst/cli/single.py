@@ -49,8 +49,8 @@ def run_single(options: Options) -> int:
     validate_single(options, config)
     if options.file.output != STANDARD_OUTPUT:
         sweep(canonical(output_path(options)).parent)
-    # JAX, while the images are read
-    threading.Thread(target=importlib.import_module, args=("jnst.transfer",), daemon=True).start()
+    # JAX, while the images are read; no daemon: a process that ends in the middle of it would be aborted
+    threading.Thread(target=importlib.import_module, args=("jnst.transfer",)).start()
     images = _load_images(options, config)
     timer.phase("images")
     weights = load_weights(options)

@@ -34,7 +34,7 @@ def test_inputs_must_be_there(tmp_path):
         with pytest.raises(InputError, match=message):
             require_image(path)
     for path in (tmp_path / "no.csv", tmp_path):
-        with pytest.raises(InputError, match=r"no such file; give a \.csv or .jsonl file of jobs"):
+        with pytest.raises(InputError, match=r"no such file; give a \.csv, \.tsv or \.jsonl file of jobs"):
             require_jobs_file(path)
 
 

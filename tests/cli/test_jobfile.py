@@ -6,7 +6,7 @@ import json
 import pytest
 from cli_helpers import paint_listed
 
-from jnst import Config, InputError
+from jnst import Config
 from jnst.cli.jobfile import read_rows
 from jnst.cli.options import parse
 
@@ -53,12 +53,6 @@ def test_a_row_may_have_a_preset_and_names_from_before(folders):
     assert (row.config.style_pyramid_levels, row.config.iterations) == (2, 3)
 
 
-def test_a_spreadsheets_mark_is_no_part_of_a_column(folders):
-    write_csv(folders / "plain.csv", [ROW])
-    (folders / "jobs.csv").write_bytes(b"\xef\xbb\xbf" + (folders / "plain.csv").read_bytes())
-    assert len(read_rows(parse(["--jobs", str(folders / "jobs.csv")]), folders / "out")) == 1
-
-
 def test_a_record_tells_a_row_from_another(folders):
     (row,) = read(folders, json.dumps(ROW))
     (other,) = read(folders, json.dumps({**ROW, "seed": 1}))
@@ -93,15 +87,3 @@ def test_a_list_that_cannot_be_is_refused_before_any_work(folders, capsys, text,
     assert message in shown
     assert shown.count("\n") == 1
     assert not list((folders / "out").glob("*.png"))
-
-
-def test_other_files_are_no_lists(folders):
-    for name, text, message in (
-        ("jobs.txt", "", "give a .csv or .jsonl file"),
-        ("jobs.csv", "content,style,output\na,b\n", "row 1: 3 columns are named, this row has others"),
-    ):
-        with pytest.raises(InputError, match=message):
-            read(folders, text, name=name)
-    (folders / "jobs.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read"):
-        read_rows(parse(["--jobs", str(folders / "jobs.csv")]), folders / "out")
