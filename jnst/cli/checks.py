@@ -13,7 +13,7 @@ from pathlib import Path
 from jnst.cli.options import Options, make_config
 from jnst.errors import InputError
 from jnst.io import image
-from jnst.io.paths import AnyPath, canonical, is_folder, is_object, path_errors, require_file
+from jnst.io.paths import UNFINISHED, AnyPath, canonical, is_folder, is_object, path_errors, require_file
 from jnst.io.pipes import STANDARD_INPUT, STANDARD_OUTPUT, is_special
 from jnst.network.architecture import MIN_SIDE
 
@@ -74,9 +74,9 @@ def require_output(
         return
     if as_image:
         image.require_image_format(path)
-    _require_name(path, option)
     if canonical(path) in inputs:
         raise InputError(f"{path} is also an input or another output; give another `{option}`")
+    _require_name(path, option)
     if present is None:
         with path_errors(path):
             if path.is_dir():
@@ -93,7 +93,9 @@ def require_output(
 
 
 def _require_name(path: AnyPath, option: str) -> None:
-    """Refuses a name that is longer than the file system takes."""
+    """Refuses a name that is longer than the file system takes, or is swept as that of an unfinished file."""
+    if path.name.startswith(UNFINISHED):
+        raise InputError(f"{path} has a name of unfinished files, {UNFINISHED}...; give another `{option}`")
     most, length = 255, len(os.fsencode(path.name))
     if not is_object(path):
         with contextlib.suppress(OSError):  # a folder that is made later

@@ -85,13 +85,13 @@ def canonical(path: AnyPath) -> AnyPath:
         The absolute path without links; one of a store as it is.
 
     Raises:
-        InputError: links that lead in a circle.
+        InputError: links that lead in a circle, or letters that no path has.
     """
     if is_object(path):
         return path
     try:
         return path.resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError before Python 3.13
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a circle, before Python 3.13
         raise InputError(f"{path} cannot be found ({single_line(error)}); give another path") from None
 
 
@@ -142,12 +142,14 @@ def path_errors(path: AnyPath) -> Iterator[None]:
         Nothing.
 
     Raises:
-        InputError: instead of an OSError, as of a name that is too long or a folder that may not be entered.
+        InputError: of what the system raises, as for a name that is too long or a folder that may not be entered.
     """
     try:
         with store_errors(path):
             yield
-    except OSError as error:
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: letters that no path has
         raise InputError(f"{path} cannot be used ({single_line(error)}); give another path") from None
 
 
