@@ -51,7 +51,7 @@ def run_single(options: Options) -> int:
         sweep(canonical(output_path(options)).parent)
     # JAX, while the images are read; no daemon: a process that ends in the middle of it would be aborted
     threading.Thread(target=importlib.import_module, args=("jnst.transfer",)).start()
-    images = _load_images(options, config)
+    images = load_images(options, config)
     timer.phase("images")
     weights = load_weights(options)
     timer.phase("weights")
@@ -118,8 +118,16 @@ def fill_in_style(options: Options, config: Config) -> Options:
     return replace(options, style=options.content)
 
 
-def _load_images(options: Options, config: Config) -> Images:
-    """The content at the result's size, the style in proportion, and the start where it is a file."""
+def load_images(options: Options, config: Config) -> Images:
+    """Returns the content at the result's size, the style in proportion, and the start where it is a file.
+
+    Args:
+        options: of the command line, with both images.
+        config: made of them.
+
+    Raises:
+        InputError: a file that cannot be read, or is too narrow.
+    """
     file, content, style = options.file, options.content, options.style
     size = content_size(content, read_size(content), file.image_size, upscale=file.upscale)
     longer = round(max(size) * file.style_scale)

@@ -53,6 +53,23 @@ def test_a_row_may_have_a_preset_and_names_from_before(folders):
     assert (row.config.style_pyramid_levels, row.config.iterations) == (2, 3)
 
 
+def test_enlarging_is_an_option_of_a_row_and_a_record_without_it_is_the_one_from_before(folders):
+    (row,) = read(folders, json.dumps({**ROW, "upscale": True}))
+    assert row.upscale
+    assert row.record()["upscale"] is True
+    (row,) = read(folders, json.dumps({**ROW, "upscale": "no"}), "--upscale")
+    assert not row.upscale
+    assert "upscale" not in row.record()
+
+
+def test_a_spreadsheets_file_is_painted_row_by_row(folders):
+    """With a mark, semicolons, capitals, a number with a comma and an empty row."""
+    text = "\ufeffContent;Style;Output;Strength\r\n;;;\r\nphotos/a.png; paintings/x.png;one.png;0,5\r\n"
+    (row,) = read(folders, text, name="jobs.csv")
+    assert (row.content, row.output) == (folders / "photos" / "a.png", folders / "out" / "one.png")
+    assert row.config.strength == 0.5
+
+
 def test_a_record_tells_a_row_from_another(folders):
     (row,) = read(folders, json.dumps(ROW))
     (other,) = read(folders, json.dumps({**ROW, "seed": 1}))
