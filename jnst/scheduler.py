@@ -48,6 +48,10 @@ class Step(NamedTuple):
     """of the whole work, by pixels and iterations, that is done: 0 to 1"""
 
 
+class _EndedError(Exception):
+    """The caller wants no further step."""
+
+
 @dataclass
 class _Batch:
     """What is at work in one bucket."""
@@ -76,7 +80,7 @@ def stylize_many(
     memory: int | None = None,
     callback: Callback | None = None,
     on_schedule: Callable[[Schedule], None] = lambda schedule: None,
-    on_step: Callable[[Step], None] = lambda step: None,
+    on_step: Callable[[Step], object] = lambda step: None,
 ) -> Iterator[Result]:
     """Paints many pictures, several at a time; yields each result when it is done, in no fixed order.
 
@@ -90,7 +94,7 @@ def stylize_many(
         memory: bytes that a device may use; None: not known.
         callback: gets the `Progress` of each picture about once a second; a true answer stops that picture.
         on_schedule: gets the schedule, before any work.
-        on_step: gets every step, before it is taken.
+        on_step: gets every step, before it is taken; a true answer ends the work, what is done is still yielded.
 
     Returns:
         An iterator over the results.
@@ -133,7 +137,7 @@ class Scheduler:
     def __init__(
         self, schedule: Schedule, params: Params, *, extras: Extras = Extras(), mesh: Mesh | None = None,  # noqa: B008
         batch_size: int = 0, memory: int | None = None, callback: Callback | None = None, callback_every: int = 0,
-        on_step: Callable[[Step], None] = lambda step: None, cache_bytes: int = CACHE_BYTES,
+        on_step: Callable[[Step], object] = lambda step: None, cache_bytes: int = CACHE_BYTES,
         record: dict[str, str] | None = None, raises: bool = False,
     ) -> None:  # fmt: skip
         self.clock = time.perf_counter
@@ -164,6 +168,8 @@ class Scheduler:
                 yield from self._drain(program)
                 if not self.ready[program]:
                     del self.ready[program]
+        except _EndedError:
+            return
         finally:
             self.store.close()
 
@@ -211,10 +217,12 @@ class Scheduler:
                     return
                 continue
             params, (problem, run) = self.store.prepared_params(program), batch.places
-            if (program, len(batch.tasks)) not in self.compiled:
+            new = (program, len(batch.tasks)) not in self.compiled
+            if self.on_step(Step(program, len(batch.tasks), new, self.meter.share)):
+                yield from self._finish(batch)
+                raise _EndedError
+            if new:
                 run = self._compile(program, batch, params)
-            else:
-                self.on_step(Step(program, len(batch.tasks), False, self.meter.share))
             left = [task.scale.iterations - task.done for task in batch.tasks if task]
             ticks, pause = self._chunk(batch, left)
             started = self.clock()
@@ -228,9 +236,7 @@ class Scheduler:
 
     def _compile(self, program: Program, batch: _Batch, params: Params) -> Run:
         """Compiles the program for so many places, by a chunk of no tick."""
-        count = len(batch.tasks)
-        self.on_step(Step(program, count, True, self.meter.share))
-        self.compiled.add((program, count))
+        self.compiled.add((program, len(batch.tasks)))
         before, (problem, run) = self.clock(), batch.places
         run, _ = engine.run_chunk(program, self.mesh, params, problem, run, jnp.int32(0), jnp.int32(0))
         jax.block_until_ready(run)

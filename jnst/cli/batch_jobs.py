@@ -6,11 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jnst.cli.jobfile import REQUESTS, BatchRow
+from jnst.cli.options import render
+from jnst.cli.sizes import Size, content_size, style_size
 from jnst.config import INIT_NAMES
 from jnst.errors import InputError
 from jnst.io import decode, image
 from jnst.io.paths import AnyPath, parse_path
-from jnst.network.architecture import MIN_SIDE
 
 if TYPE_CHECKING:
     from jnst.jobs import Job, Picture
@@ -32,11 +33,11 @@ def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str]) -> list["
         try:
             jobs.append(make_job(row, sizes))
         except InputError as error:
-            failures[row] = str(error)
+            failures[row] = render(error)
     return jobs
 
 
-def make_job(row: BatchRow, sizes: Mapping[AnyPath, tuple[int, int] | InputError]) -> "Job":
+def make_job(row: BatchRow, sizes: Mapping[AnyPath, Size | InputError]) -> "Job":
     """Returns a row as a job, its images to be loaded later.
 
     Args:
@@ -46,22 +47,19 @@ def make_job(row: BatchRow, sizes: Mapping[AnyPath, tuple[int, int] | InputError
     Raises:
         InputError: a file that is no image, or a too small one.
     """
-    from jnst.jobs import Job, Picture
+    from jnst.jobs import Job
 
-    content = _picture(row.content, sizes[row.content], row.image_size)
-    side = round(max(content.size) * row.style_scale)
-    style = _picture(row.style, sizes[row.style], side)
+    size = content_size(row.content, _known(sizes[row.content]), row.image_size, upscale=row.upscale)
+    content = _picture(row.content, size)
+    style = _picture(row.style, style_size(row.style, _known(sizes[row.style]), round(max(size) * row.style_scale)))
     if row.config.init in INIT_NAMES:
         return Job(content, style, row.config, row)
-    path, (height, width) = parse_path(row.config.init), content.size
-    start_size = sizes[path]
-    if isinstance(start_size, InputError):
-        raise start_size
-    init = Picture((path, content.size), content.size, partial(image.load, path, size=(height, width)))
-    return Job(content, style, row.config, row, init=init)
+    path = parse_path(row.config.init)
+    _known(sizes[path])
+    return Job(content, style, row.config, row, init=_picture(path, size))
 
 
-def _image_size(path: AnyPath) -> tuple[int, int] | InputError:
+def _image_size(path: AnyPath) -> Size | InputError:
     """(height, width) of a file, or why it has none."""
     try:
         return decode.read_size(path)
@@ -69,12 +67,15 @@ def _image_size(path: AnyPath) -> tuple[int, int] | InputError:
         return error
 
 
-def _picture(path: AnyPath, size: tuple[int, int] | InputError, image_size: int) -> "Picture":
-    from jnst.jobs import Picture
-
+def _known(size: Size | InputError) -> Size:
+    """A size, where the file has one."""
     if isinstance(size, InputError):
         raise size
-    height, width = image.fit(size, image_size)
-    if min(height, width) < MIN_SIDE:
-        raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
-    return Picture((path, image_size), (height, width), partial(image.load, path, image_size=image_size))
+    return size
+
+
+def _picture(path: AnyPath, size: Size) -> "Picture":
+    """An image that will have that size when it is loaded."""
+    from jnst.jobs import Picture
+
+    return Picture((path, size), size, partial(image.load, path, size=size))

@@ -3,13 +3,18 @@
 All raise `InputError` in one line. Names in backticks are options (`jnst.errors`). Needs no JAX.
 """
 
+import contextlib
+import os
 import re
+import sys
 from collections.abc import Set
+from pathlib import Path
 
-from jnst.cli.options import Options
+from jnst.cli.options import Options, make_config
 from jnst.errors import InputError
 from jnst.io import image
-from jnst.io.paths import AnyPath, canonical, is_folder, require_file, store_errors
+from jnst.io.paths import UNFINISHED, AnyPath, canonical, is_folder, is_object, path_errors, require_file
+from jnst.io.pipes import STANDARD_INPUT, STANDARD_OUTPUT, is_special
 from jnst.network.architecture import MIN_SIDE
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -36,9 +41,9 @@ def require_jobs_file(path: AnyPath) -> None:
     Raises:
         InputError: no file there, or a store that cannot be reached.
     """
-    with store_errors(path):
+    with path_errors(path):
         if not path.is_file():
-            raise InputError(f"{path}: no such file; give a .csv or .jsonl file of jobs")
+            raise InputError(f"{path}: no such file; give a .csv, .tsv or .jsonl file of jobs")
 
 
 def require_output(
@@ -65,14 +70,19 @@ def require_output(
     Raises:
         InputError: an unknown extension, an input, a folder, an existing file, a folder that is missing or read-only.
     """
+    if path == STANDARD_OUTPUT:
+        return
     if as_image:
         image.require_image_format(path)
     if canonical(path) in inputs:
         raise InputError(f"{path} is also an input or another output; give another `{option}`")
+    _require_name(path, option)
     if present is None:
-        with store_errors(path):
+        with path_errors(path):
             if path.is_dir():
                 raise InputError(f"{path} is a directory; give the path of a file to write")
+            if isinstance(path, Path) and is_special(path):
+                raise InputError(f"{path} is a pipe or a device; give the path of a file to write")
             exists = path.exists()
     else:
         exists = path.name in present
@@ -80,6 +90,43 @@ def require_output(
         raise InputError(f"{path} exists; give `overwrite` to replace it, or another `{option}`")
     if probe:
         image.require_writable_folder(path)
+
+
+def _require_name(path: AnyPath, option: str) -> None:
+    """Refuses a name that is longer than the file system takes, or is swept as that of an unfinished file."""
+    if path.name.startswith(UNFINISHED):
+        raise InputError(f"{path} has a name of unfinished files, {UNFINISHED}...; give another `{option}`")
+    most, length = 255, len(os.fsencode(path.name))
+    if not is_object(path):
+        with contextlib.suppress(OSError):  # a folder that is made later
+            most = os.pathconf(path.parent, "PC_NAME_MAX")
+    if length > most:
+        shown = f"{path.name[:24]}...{path.suffix}"
+        raise InputError(
+            f"the name {shown} has {length} bytes, and a file's may have {most}; give another `{option}`, or shorter "
+            "names to the images"
+        )
+
+
+def require_streams(options: Options) -> None:
+    """Refuses standard input and output where they cannot hold a picture.
+
+    Args:
+        options: of the command line.
+
+    Raises:
+        InputError: two pictures on one input, a terminal, pictures in between that have no name.
+    """
+    if STANDARD_INPUT == options.content == options.style and all(make_config(options).active_losses()):
+        raise InputError("standard input is one picture; give the path of the photograph or of the painting")
+    if STANDARD_INPUT in (options.content, options.style) and os.isatty(0):
+        raise InputError("standard input is a terminal; send a picture to it, as by < photo.jpg")
+    if options.file.output != STANDARD_OUTPUT:
+        return
+    if options.report.save_every:
+        raise InputError("`save_every` needs a file as `output`, not standard output; give one")
+    if sys.__stdout__ is None or os.isatty(1):
+        raise InputError("standard output is no place for a picture here; give a file as `output`, or a pipe")
 
 
 def require_output_folder(path: AnyPath | None) -> AnyPath:
@@ -94,9 +141,9 @@ def require_output_folder(path: AnyPath | None) -> AnyPath:
     Raises:
         InputError: none is given, or it is a file.
     """
-    if path is None:
+    if path is None or path == STANDARD_OUTPUT:
         raise InputError("many pictures need a folder: give -o FOLDER")
-    with store_errors(path):
+    with path_errors(path):
         if path.exists() and not path.is_dir():
             raise InputError(f"{path} is a file; many pictures need a folder: give another -o")
     return path

@@ -1,24 +1,24 @@
 """From folders or a jobs file to rows: which pictures are painted in which manner, and where they go. Needs no JAX."""
 
-import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from typing import Any
 
 from jnst.cli.checks import require_image, require_output, require_sizes
+from jnst.cli.folders import list_images
 from jnst.cli.options import Options, RowOptions, make_config, parse_over
 from jnst.cli.settings import ALIASES, settings_to_flags, text_to_setting
+from jnst.cli.tables import read_table
 from jnst.config import Config
 from jnst.errors import InputError
-from jnst.io.paths import AnyPath, canonical, is_folder, listdir, resolve_relative, single_line, store_errors
+from jnst.io.paths import AnyPath, canonical, resolve_relative
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 PATHS = ("content", "style", "output")
 """columns that every row has"""
-SETTINGS = {*(f.name for f in fields(Config)), *ALIASES, "image_size", "style_scale", "preset", "quality"}
+SETTINGS = {*(f.name for f in fields(Config)), *ALIASES, "image_size", "style_scale", "upscale", "preset", "quality"}
 """columns that a row may have"""
 REQUESTS = 16  # files that are looked at together: object stores take long to answer, and take many questions
 
@@ -33,10 +33,13 @@ class BatchRow:
     image_size: int
     style_scale: float
     config: Config
+    upscale: bool = False
 
     def record(self) -> dict[str, Any]:
         """Returns what tells it from another one, as JSON has it."""
         record = {**asdict(self), **{place: str(getattr(self, place)) for place in PATHS}, "output": self.output.name}
+        if not self.upscale:
+            del record["upscale"]  # pictures from before there was the option are done
         return json.loads(json.dumps(record))
 
 
@@ -63,39 +66,28 @@ def read_rows(options: Options, out: AnyPath) -> list[BatchRow]:
 
 def _pairs(options: Options, out: AnyPath) -> list[BatchRow]:
     """Every photograph in every manner."""
-    config, size, scale = make_config(options), options.file.image_size, options.file.style_scale
-    contents, styles = list_images(options.content), list_images(options.style)
+    config, file = make_config(options), options.file
+    contents, styles = (list_images(path, quiet=options.report.quiet) for path in (options.content, options.style))
     return [
-        BatchRow(content, style, out / f"{content.stem}_{style.stem}.png", size, scale, config)
+        BatchRow(
+            content,
+            style,
+            out / f"{content.stem}_{style.stem}.png",
+            file.image_size,
+            file.style_scale,
+            config,
+            file.upscale,
+        )
         for content in contents
         for style in styles
     ]
-
-
-def list_images(place: AnyPath) -> list[AnyPath]:
-    """Returns the image files of a folder, by name; a file stands for itself.
-
-    Args:
-        place: a folder or a file.
-
-    Raises:
-        InputError: no such place, or no image in it.
-    """
-    if not is_folder(place):
-        require_image(place)
-        return [place]
-    paths = (place / name for name in sorted(listdir(place)) if not name.startswith("."))
-    images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not images:
-        raise InputError(f"{place} holds no picture; it needs files that end in {', '.join(IMAGE_SUFFIXES)}")
-    return images
 
 
 def _listed_rows(path: AnyPath, options: Options, out: AnyPath) -> list[BatchRow]:
     """The rows of a jobs file, whose files are all there."""
     parse = _row_parser(options)
     rows: list[tuple[str, BatchRow]] = []
-    for number, cells in _read_cells(path):
+    for number, cells in read_table(path, paths=PATHS, settings=SETTINGS):
         where = f"{path}, row {number}"
         try:
             rows.append((where, _make_row(cells, path.parent, out, parse)))
@@ -113,7 +105,6 @@ def _listed_rows(path: AnyPath, options: Options, out: AnyPath) -> list[BatchRow
 
 def _make_row(cells: dict[str, Any], folder: AnyPath, out: AnyPath, parse: Callable[[str], RowOptions]) -> BatchRow:
     """A row of a jobs file in that folder."""
-    cells = {key.strip().replace("-", "_"): value for key, value in cells.items() if value not in ("", None)}
     unknown = sorted(set(cells) - SETTINGS - set(PATHS))
     if unknown:
         known = ", ".join(sorted((SETTINGS | set(PATHS)) - set(ALIASES)))
@@ -128,7 +119,8 @@ def _make_row(cells: dict[str, Any], folder: AnyPath, out: AnyPath, parse: Calla
     settings = parse(json.dumps({key: value for key, value in cells.items() if key not in PATHS}))
     require_sizes(settings.image_size, settings.style_scale)
     return BatchRow(
-        content, style, out / output, settings.image_size, settings.style_scale, make_config(settings)
+        content, style, out / output, settings.image_size, settings.style_scale, make_config(settings),
+        settings.upscale,
     )  # fmt: skip
 
 
@@ -136,7 +128,7 @@ def _row_parser(options: Options) -> Callable[[str], RowOptions]:
     """A function from a row's settings, as JSON, to `RowOptions`; what a row leaves open is the command line's."""
     file = options.file
     groups = {"balance": options.balance, "layer": options.layer, "solver": options.solver}
-    default = RowOptions(file.image_size, file.style_scale, **groups)
+    default = RowOptions(file.image_size, file.style_scale, upscale=file.upscale, **groups)
 
     @cache  # rows with the same settings are many
     def parse(settings: str) -> RowOptions:
@@ -155,38 +147,6 @@ def _reading_error(path: AnyPath) -> InputError | None:
     except InputError as error:
         return error
     return None
-
-
-def _read_cells(path: AnyPath) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a CSV or JSON-lines file by their numbers, the first one's is 1."""
-    suffix = path.suffix.lower()
-    readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".json": _json_rows}
-    if suffix not in readers:
-        raise InputError(f"{path}: give a .csv or .jsonl file")
-    try:
-        with store_errors(path):
-            text = path.read_bytes().decode("utf-8-sig")  # spreadsheets begin their files with a mark
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({single_line(error)}); give a text file of jobs") from None
-    return readers[suffix](path, [line for line in text.splitlines() if line.strip()])
-
-
-def _csv_rows(path: AnyPath, lines: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, row in enumerate(csv.DictReader(lines), 1):
-        if None in row or None in row.values():
-            raise InputError(f"{path}, row {number}: {len(row)} columns are named, this row has others")
-        yield number, row
-
-
-def _json_rows(path: AnyPath, lines: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, row {number}: not JSON ({error}); write one object a line") from None
-        if not isinstance(row, dict):
-            raise InputError(f"{path}, row {number}: {line[:40]} is no object; write one object a line")
-        yield number, row
 
 
 def require_row_outputs(rows: Iterable[BatchRow], present: set[str], *, overwrite: bool) -> None:

@@ -4,20 +4,23 @@
     jnst CONTENTS/ STYLES/ -o FOLDER [options]      many: `jnst.cli.many`
 
 Exit codes: 0 done; 1 the loss left the finite numbers, or some of many pictures failed; 2 something given cannot be
-used; 130 interrupted. What cannot be used is said in one line before anything is computed or written. JAX is imported
-only after the first checks.
+used, or the picture is not where it should be; 130, 143 and 129 stopped by Ctrl-C, SIGTERM and SIGHUP. What cannot be
+used is said in one line before anything is computed or written. JAX is imported only after the first checks.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 
+from jnst.cli.interrupts import exit_code
 from jnst.cli.many import is_batch, run_batch
 from jnst.cli.options import list_presets, parse, render
-from jnst.cli.progress import log
 from jnst.cli.single import run_single
+from jnst.cli.terminal import lenient_streams, log
 from jnst.errors import InputError
+from jnst.io.paths import single_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,14 +33,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own remarks; its errors come as exceptions all the same
-    try:
-        return run(arguments)
-    except InputError as error:
-        log(render(error))
-        return 2
-    except KeyboardInterrupt:
-        log("interrupted; no picture was written")
-        return 130
+    with lenient_streams():
+        try:
+            return run(arguments)
+        except InputError as error:
+            log(render(error))
+            return 2
+        except OSError as error:  # of a question about a path, or of a machine without room
+            log(": ".join([*([str(error.filename)] if error.filename else []), single_line(error)]))
+            return 2
+        except KeyboardInterrupt:
+            log("interrupted; no picture was written")
+            return exit_code(signal.SIGINT)
 
 
 def run(arguments: Sequence[str] | None) -> int:

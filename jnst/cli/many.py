@@ -1,11 +1,12 @@
 """The command line for many pictures: folders or a jobs file in, a folder of pictures and its manifest out.
 
-Exit codes: 0 all done; 1 some failed, with a summary; 2 something given cannot be used; 130 interrupted. Stopped at any
-time and begun again, it goes on where it was.
+Exit codes: 0 all done; 1 some failed, with a summary; 2 something given cannot be used; 130, 143 and 129 stopped by
+Ctrl-C, SIGTERM and SIGHUP. Stopped at any time and begun again, it goes on where it was.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,25 +19,28 @@ from jnst.cli.checks import (
     require_output,
     require_output_folder,
 )
+from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.jobfile import BatchRow, read_rows, require_row_outputs
 from jnst.cli.options import MISSING_PATH, Options
 from jnst.cli.processes import join_processes, leave_processes
-from jnst.cli.progress import BatchReporter, display, log
+from jnst.cli.progress import BatchReporter, display
 from jnst.cli.sheet import write_sheet
 from jnst.cli.strategy import memory_limit
+from jnst.cli.terminal import log, say
 from jnst.cli.weights import load_weights
+from jnst.cli.writing import Writer
 from jnst.config import check_for_batch
 from jnst.errors import InputError
-from jnst.io import image
+from jnst.io.atomic import sweep
 from jnst.io.manifest import Manifest, is_begun, open_manifest
 from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir
+from jnst.io.pipes import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights
     from jnst.jobs import Job
     from jnst.records import Result
-
-UNWRITTEN = 8  # finished pictures that wait for the disk: with more, painting waits
+    from jnst.scheduler import Step
 
 
 def is_batch(options: Options) -> bool:
@@ -67,6 +71,8 @@ def validate_batch(options: Options) -> AnyPath:
         require_jobs_file(batch.jobs)
     elif options.style == MISSING_PATH:
         raise InputError("STYLE is missing; give a painting or a folder of them; see --help")
+    if STANDARD_INPUT in (options.content, options.style):
+        raise InputError("standard input is for single pictures; give a file or a folder")
     out = require_output_folder(options.file.output)
     require_common(options)
     single = {"trace": options.report.trace, "save_every": options.report.save_every, "plan": options.machine.plan,
@@ -104,26 +110,36 @@ def run_batch(options: Options) -> int:
     own = rows[process::processes]
     require_free_places(options, out, rows, own)
     if processes == 1:
-        for unfinished in out.glob(f"{image.UNFINISHED}*"):
-            unfinished.unlink(missing_ok=True)
+        sweep(out)  # of several machines, one may not see the locks of another
     weights = load_weights(options)
     network = {"sha256": weights.sha256, "normalized": weights.normalized}
     manifest = open_manifest(out, process, processes, network)
     todo = [row for row in own if not manifest.has(row)]
     quiet = options.report.quiet
-    with display(1.0, quiet=quiet or not todo, prefix="jnst: ") as show:
+    with (
+        contextlib.closing(manifest),
+        display(1.0, quiet=quiet or not todo, prefix="jnst: ") as show,
+        stop_on_signals("to quit at once") as signals,
+    ):
         reporter = BatchReporter(len(own), len(own) - len(todo), show, quiet=quiet)
         try:
-            failures = paint(todo, manifest, reporter, options, weights) if todo else {}
+            failures = paint(todo, manifest, reporter, options, weights, signals) if todo else {}
         except KeyboardInterrupt:
             log(f"interrupted; {reporter.done} of {len(own)} are done; begin again to go on")
-            return 130
-        finally:
-            manifest.close()
+            return exit_code(signal.SIGINT)
+    if signals:
+        report(failures, len(own), out, reporter, quiet=True)
+        log(f"stopped; {reporter.done} of {len(own)} are done; begin again to go on")
+        return exit_code(signals[0])
     leave_processes(options)
+    code = report(failures, len(own), out, reporter, quiet=quiet)
     if options.batch.contact_sheet and process == 0:
-        write_sheet(rows, options.batch.contact_sheet)
-    return report(failures, len(own), out, reporter, quiet=quiet)
+        try:
+            write_sheet(rows, options.batch.contact_sheet)
+        except InputError as error:
+            log(f"no contact sheet: {error}")
+            return code or 2
+    return code
 
 
 def make_folder(out: AnyPath) -> None:
@@ -167,8 +183,9 @@ def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow]
 
 
 def paint(
-    todo: Sequence[BatchRow], manifest: Manifest, reporter: BatchReporter, options: Options, weights: "Weights"
-) -> dict[BatchRow, str]:
+    todo: Sequence[BatchRow], manifest: Manifest, reporter: BatchReporter, options: Options, weights: "Weights",
+    signals: Sequence[int],
+) -> dict[BatchRow, str]:  # fmt: skip
     """Paints what is to do and writes it meanwhile.
 
     Args:
@@ -177,6 +194,7 @@ def paint(
         reporter: of the batch.
         options: of the command line.
         weights: of the network.
+        signals: that came; the first ends the batch after the running step.
 
     Returns:
         Why there is no picture, of each row that failed.
@@ -185,36 +203,37 @@ def paint(
         from jnst.io.compile_cache import keep_compiled
 
         keep_compiled()
-    failures: dict[BatchRow, str] = {}
-    jobs = make_jobs(todo, failures)
-    for _ in failures:
-        reporter.picture_failed()
-    with ThreadPoolExecutor(1) as writer:
-        pending: list[Future] = []
-        for result in results(jobs, weights, reporter, options):
-            row: BatchRow = result.name
+    with Writer(manifest, reporter) as writer:
+        unreadable: dict[BatchRow, str] = {}
+        jobs = make_jobs(todo, unreadable)
+        for row, reason in unreadable.items():
+            writer.fail(row, reason)
+
+        def stop_before(step: "Step") -> bool:
+            reporter.step(step)
+            return bool(signals) or writer.in_vain
+
+        for result in results(jobs, weights, reporter, stop_before, options):
             if result.error or result.image is None:
-                failures[row] = result.error
-                reporter.picture_failed()
+                writer.fail(result.name, result.error)
             else:
-                pending.append(writer.submit(write, result, row, manifest))
-                reporter.picture_done()
-            while pending and (pending[0].done() or len(pending) > UNWRITTEN):  # a full disk ends the run
-                pending.pop(0).result()
-        for future in pending:
-            future.result()
-    return failures
+                writer.submit(result.name, result)
+    if writer.in_vain:
+        log("no folder takes a picture any more, so no more are painted; make room and begin again")
+    return writer.failures
 
 
 def results(
-    jobs: Sequence["Job"], weights: "Weights", reporter: BatchReporter, options: Options
+    jobs: Sequence["Job"], weights: "Weights", reporter: BatchReporter, on_step: "Callable[[Step], bool]",
+    options: Options,
 ) -> Iterator["Result"]:  # fmt: skip
     """Returns the results of the jobs as they come, on all devices of this machine.
 
     Args:
         jobs: to paint.
         weights: of the network.
-        reporter: is told the schedule and every step.
+        reporter: is told the schedule.
+        on_step: is told every step; a true answer ends the work.
         options: of the command line.
     """
     import jax
@@ -225,24 +244,8 @@ def results(
     mesh = jax.sharding.Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
     return stylize_many(
         jobs, weights, mesh=mesh, batch_size=options.batch.batch_size,
-        memory=memory_limit(options), on_schedule=reporter.schedule, on_step=reporter.step,
+        memory=memory_limit(options), on_schedule=reporter.schedule, on_step=on_step,
     )  # fmt: skip
-
-
-def write(result: "Result", row: BatchRow, manifest: Manifest) -> None:
-    """Writes a picture, whole or not at all, and then its line in the manifest.
-
-    Args:
-        result: with a picture.
-        row: that it is of.
-        manifest: open.
-    """
-    assert result.image is not None
-    image.save(result.image, row.output)
-    facts = {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,
-             "stop_reason": result.stop_reason}  # fmt: skip
-    config = result.config  # with the layers that were chosen, where they were
-    manifest.add(row, {**facts, "content_layers": config.content_layers, "style_layers": config.style_layers})
 
 
 def report(failures: Mapping[BatchRow, str], total: int, out: AnyPath, reporter: BatchReporter, *, quiet: bool) -> int:
@@ -262,6 +265,5 @@ def report(failures: Mapping[BatchRow, str], total: int, out: AnyPath, reporter:
         log(f"{row.content} x {row.style}: {reason}")
     if failures:
         log(f"{len(failures)} of {total} failed")
-    if not quiet:
-        print(f"{out}  ({total - len(failures)} pictures, {reporter.seconds():.0f} s)")
+    say(f"{out}  ({total - len(failures)} pictures, {reporter.seconds():.0f} s)", quiet=quiet)
     return 1 if failures else 0

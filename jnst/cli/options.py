@@ -17,14 +17,15 @@ from jnst.cli.settings import GROUPS, flag, group_class, settings_to_flags
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io.paths import AnyPath, parse_local_path, parse_path
+from jnst.io.pipes import STANDARD_INPUT, STANDARD_OUTPUT
 from jnst.network.architecture import Backbone
 from jnst.presets import COMMON, PRESETS, preset_settings, quality_iterations
 
 T = TypeVar("T")
 NoNegation = tyro.conf.FlagCreatePairsOff
 """of flags that nothing but the user sets: no --no-... is needed"""
-MISSING_PATH = Path("-")
-"""stands for CONTENT or STYLE where it is not given"""
+MISSING_PATH = Path("\0")
+"""stands for CONTENT or STYLE where it is not given; no file has this name"""
 
 
 def _read_as(parse_path: Callable[[str], Any]) -> Any:
@@ -39,6 +40,8 @@ def _read_as(parse_path: Callable[[str], Any]) -> Any:
 
 
 _local_path_arg, _path_arg = _read_as(parse_local_path), _read_as(parse_path)
+_input_arg = _read_as(lambda text: STANDARD_INPUT if text == "-" else parse_path(text))
+_output_arg = _read_as(lambda text: STANDARD_OUTPUT if text == "-" else parse_path(text))
 
 
 def _hint(metavar: str, default: str, **more: Any) -> Any:
@@ -60,12 +63,14 @@ else:
 class FileOptions:
     """What is read and written."""
 
-    output: Annotated[AnyPath | None, _path_arg, _hint("PATH", "CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = (
-        None
-    )
-    """the picture to write, .png .jpg .webp or .tif; of many pictures, their folder"""
+    output: Annotated[
+        AnyPath | None, _output_arg, _hint("PATH", "CONTENT_STYLE.png beside CONTENT", aliases=["-o"])
+    ] = None
+    """the picture to write, .png .jpg .webp or .tif, - for PNG on standard output; of many pictures, their folder"""
     image_size: int = 512
-    """longer side of the result in pixels, at least 32; never enlarges; 0 keeps the content's size"""
+    """longer side of the result in pixels, at least 32; enlarges with --upscale only; 0 keeps the content's size"""
+    upscale: bool = False
+    """enlarge a photograph that is smaller than --image-size"""
     style_scale: float = 1.0
     """longer side of the painting over the result's: smaller makes smaller strokes; never enlarges"""
     overwrite: bool = False
@@ -149,9 +154,9 @@ class BatchOptions:
 class Options:
     """Repaint a photograph in the manner of a painting."""
 
-    content: tyro.conf.Positional[Annotated[AnyPath, _path_arg, _unless_jobs("CONTENT")]] = MISSING_PATH
-    """the photograph, or a folder of them"""
-    style: tyro.conf.Positional[Annotated[AnyPath, _path_arg, _unless_jobs("STYLE")]] = MISSING_PATH
+    content: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("CONTENT")]] = MISSING_PATH
+    """the photograph, or a folder of them; - for one on standard input"""
+    style: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("STYLE")]] = MISSING_PATH
     """the painting, or a folder of them"""
     file: NoNegation[FileOptions] = field(default_factory=FileOptions)
     preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
@@ -170,6 +175,7 @@ class RowOptions:
 
     image_size: int
     style_scale: float
+    upscale: bool = False
     preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)

@@ -1,12 +1,17 @@
 """Where a single picture and its intermediate ones are written."""
 
+from pathlib import Path
+
 from jnst.cli.options import Options, make_config
 from jnst.config import Config
 from jnst.io.paths import AnyPath
+from jnst.io.pipes import is_open_pipe
 
 
 def output_path(options: Options) -> AnyPath:
     """Returns where the picture goes: beside the content, named after both, where the user names no place.
+
+    What comes through a pipe has no folder: there it is the current one.
 
     Args:
         options: of the command line, with both images.
@@ -14,7 +19,10 @@ def output_path(options: Options) -> AnyPath:
     second = options.style.stem
     if options.style == options.content:  # one image: what of it is kept
         second = "content" if make_config(options).active_losses()[0] else "texture"
-    return options.file.output or options.content.parent / f"{options.content.stem}_{second}.png"
+    if options.file.output:
+        return options.file.output
+    folder = Path() if is_open_pipe(options.content) else options.content.parent
+    return folder / f"{options.content.stem}_{second}.png"
 
 
 def intermediate_paths(options: Options, config: Config) -> dict[int, AnyPath]:

@@ -1,17 +1,22 @@
 """One prepared picture: paint it with progress, trace and intermediate pictures, write it, report."""
 
+import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jnst.cli.interrupts import stop_on_interrupt
+from jnst.cli.interrupts import exit_code, stop_on_signals
+from jnst.cli.keeping import save_or_keep
 from jnst.cli.options import Options
 from jnst.cli.outputs import intermediate_paths, output_path
-from jnst.cli.progress import PhaseTimer, iteration_reporter, log
+from jnst.cli.progress import PhaseTimer, iteration_reporter
+from jnst.cli.terminal import log, say
 from jnst.config import Config
 from jnst.errors import InputError, is_out_of_memory
 from jnst.io import image
 from jnst.io.paths import AnyPath
+from jnst.io.pipes import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -60,17 +65,18 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
     from jnst.io.trace import Trace, versions
 
     output, description = output_path(options), _describe_run(options, prepared)
-    trace = Trace(options.report.trace)
-    try:
+    trace = Trace(options.report.trace, notify=log)
+    with contextlib.closing(trace), stop_on_signals("to quit without a picture") as signals:
         trace.header(**description)
-        result, interrupted = paint(options, prepared, trace)
+        result = paint(options, prepared, trace, signals)
         timer.phase("iterations", compile=result.compile_seconds)
-        image.save(result.image, output, description=json.dumps({"jnst": versions().get("jnst"), **description}))
+        recipe = json.dumps({"jnst": versions().get("jnst"), **description})
+        kept = save_or_keep(result.image, output, description=recipe)
         timer.phase("write")
-        trace.footer(result, output, timer.seconds)
-    finally:
-        trace.close()
-    return report(result, output, interrupted=interrupted, quiet=options.report.quiet)
+        trace.footer(result, kept.path or output, timer.seconds)
+    if kept.problem:
+        raise InputError(kept.problem)
+    return report(result, output, signals, quiet=options.report.quiet)
 
 
 def _describe_run(options: Options, prepared: Prepared) -> dict[str, Any]:
@@ -80,16 +86,17 @@ def _describe_run(options: Options, prepared: Prepared) -> dict[str, Any]:
             "settings": asdict(prepared.config), "weights": prepared.weights.record()}  # fmt: skip
 
 
-def paint(options: Options, prepared: Prepared, trace: "Trace") -> tuple["Result", bool]:
+def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequence[int]) -> "Result":
     """Stylises with progress, trace and intermediate pictures; tries what takes less where the memory does not last.
 
     Args:
         options: of the command line.
         prepared: the picture.
         trace: open.
+        signals: that came; the first ends the run after its step.
 
     Returns:
-        The result, and whether Ctrl-C ended it.
+        The result.
 
     Raises:
         InputError: more memory is needed than the device has.
@@ -99,22 +106,19 @@ def paint(options: Options, prepared: Prepared, trace: "Trace") -> tuple["Result
 
     images, config, quiet = prepared.images, prepared.config, options.report.quiet
     steps = intermediate_paths(options, config)
-    with stop_on_interrupt() as interrupts, iteration_reporter(config.iterations, quiet=quiet) as show:
+    with iteration_reporter(config.iterations, quiet=quiet) as show:
 
         def on_chunk(progress: "Progress") -> bool:
             show(progress)
             trace.iterations(progress.new)
             if progress.iteration in steps:
-                image.save(progress.image(), steps[progress.iteration])
-            return bool(interrupts)
+                save_intermediate(progress.image(), steps, progress.iteration)
+            return bool(signals)
 
         more = {"init": images.init, "callback_every": options.report.save_every, "callback": on_chunk}
         for name, choice in choices(config, images.size, split=prepared.mesh is not None):
             try:
-                result = stylize(
-                    images.content, images.style, choice, prepared.weights, mesh=prepared.mesh, **more
-                )  # fmt: skip
-                return result, bool(interrupts)
+                return stylize(images.content, images.style, choice, prepared.weights, mesh=prepared.mesh, **more)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -124,13 +128,28 @@ def paint(options: Options, prepared: Prepared, trace: "Trace") -> tuple["Result
     raise InputError(f"not enough memory for {width}x{height} pixels; give a smaller `image_size`")
 
 
-def report(result: "Result", output: AnyPath, *, interrupted: bool, quiet: bool) -> int:
+def save_intermediate(pixels: Any, steps: dict[int, AnyPath], step: int) -> None:
+    """Writes an intermediate picture; where that fails it is told, and no further one is tried.
+
+    Args:
+        pixels: RGB in [0, 1], (1, h, w, 3).
+        steps: where each goes, by its iteration; emptied after a failure.
+        step: the iteration of this one.
+    """
+    try:
+        image.save(pixels, steps[step])
+    except InputError as error:
+        steps.clear()
+        log(f"no further intermediate pictures: {error}")
+
+
+def report(result: "Result", output: AnyPath, signals: Sequence[int], *, quiet: bool) -> int:
     """Prints the last line.
 
     Args:
         result: of the run.
         output: where the picture is.
-        interrupted: whether Ctrl-C ended the run.
+        signals: that came during the run.
         quiet: whether to print errors only.
 
     Returns:
@@ -142,7 +161,7 @@ def report(result: "Result", output: AnyPath, *, interrupted: bool, quiet: bool)
         log(f"the loss left the finite numbers; {output} is the best picture before; lower the weights, or the "
             "learning rate")  # fmt: skip
         return 1
-    if not quiet:
-        reason = "" if result.stop_reason == "max_iterations" else f", {result.stop_reason.replace('_', ' ')}"
-        print(f"{output}  ({facts}{reason})")
-    return 130 if interrupted else 0
+    reason = "" if result.stop_reason == "max_iterations" else f", {result.stop_reason.replace('_', ' ')}"
+    tell = log if output == STANDARD_OUTPUT else say
+    tell(f"{output}  ({facts}{reason})", quiet=quiet)
+    return exit_code(signals[0]) if signals else 0

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from jnst.cli.terminal import log
+
 if TYPE_CHECKING:
     from jnst.jobs import Schedule
     from jnst.records import Progress
@@ -75,17 +77,6 @@ def time_left(work: float, rate: float) -> str:
     """
     seconds = work / rate if rate else 0.0
     return f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.1f} min left"
-
-
-def log(text: str, *, quiet: bool = False) -> None:
-    """Prints a line on standard error (above a bar, where there is one).
-
-    Args:
-        text: one line.
-        quiet: whether to print nothing.
-    """
-    if not quiet:
-        print(f"jnst: {text}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -106,7 +106,7 @@ def text_to_setting(name: str, value: Any) -> Any:
     Raises:
         InputError: neither true nor false where only these can be.
     """
-    kind = _TYPES.get(name, str)
+    kind = bool if name == "upscale" else _TYPES.get(name, str)
     if kind is bool:
         if str(value).lower() not in _TRUTHS:
             raise InputError(f"`{name}` must be true or false, got {value}", field=name)

@@ -1,7 +1,8 @@
 """The command line for one picture: validate, load, prepare, paint, write, report.
 
 What cannot be used is refused before anything is computed or written. JAX is imported by a thread while the images are
-read. Exit codes: 0 done; 1 the loss left the finite numbers; 2 the plan does not fit; 130 interrupted.
+read. Exit codes: 0 done; 1 the loss left the finite numbers; 2 the plan does not fit, or the
+picture is not where it should be; 130, 143 and 129 stopped by Ctrl-C, SIGTERM and SIGHUP.
 """
 
 import importlib
@@ -9,17 +10,21 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jnst.cli.checks import require_at_least, require_common, require_image, require_output
+from jnst.cli.checks import require_at_least, require_common, require_image, require_output, require_streams
 from jnst.cli.options import MISSING_PATH, Options, make_config
 from jnst.cli.outputs import intermediate_paths, output_path
 from jnst.cli.painting import Images, Prepared, paint_and_write
 from jnst.cli.progress import PhaseTimer
+from jnst.cli.sizes import content_size, style_size
 from jnst.cli.strategy import choose_strategy, print_plan
 from jnst.cli.weights import load_weights
 from jnst.config import INIT_NAMES, Config
 from jnst.errors import InputError
 from jnst.io import image
+from jnst.io.atomic import sweep
+from jnst.io.decode import read_size
 from jnst.io.paths import canonical, parse_path
+from jnst.io.pipes import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights
@@ -41,9 +46,11 @@ def run_single(options: Options) -> int:
     config = make_config(options)
     options = fill_in_style(options, config)
     validate_single(options, config)
-    # JAX, while the images are read
-    threading.Thread(target=importlib.import_module, args=("jnst.transfer",), daemon=True).start()
-    images = _load_images(options, config)
+    if options.file.output != STANDARD_OUTPUT:
+        sweep(canonical(output_path(options)).parent)
+    # JAX, while the images are read; no daemon: a process that ends in the middle of it would be aborted
+    threading.Thread(target=importlib.import_module, args=("jnst.transfer",)).start()
+    images = load_images(options, config)
     timer.phase("images")
     weights = load_weights(options)
     timer.phase("weights")
@@ -77,6 +84,7 @@ def validate_single(options: Options, config: Config) -> None:
         raise InputError(f"`tile` {config.tile} and `devices` {options.machine.devices}: give one of the two")
     if MISSING_PATH in (options.content, options.style):
         raise InputError("CONTENT and STYLE are required: a photograph and a painting; see --help")
+    require_streams(options)
     inputs = {options.content, options.style, *([] if config.init in INIT_NAMES else [parse_path(config.init)])}
     for path in (options.content, options.style):
         require_image(path)
@@ -109,13 +117,24 @@ def fill_in_style(options: Options, config: Config) -> Options:
     return replace(options, style=options.content)
 
 
-def _load_images(options: Options, config: Config) -> Images:
-    """The content at the result's size, the style in proportion, and the start where it is a file."""
-    content = image.load(options.content, image_size=options.file.image_size)
-    height, width = content.shape[1:3]
-    style = image.load(options.style, image_size=round(max(height, width) * options.file.style_scale))
-    init = None if config.init in INIT_NAMES else image.load(config.init, size=(height, width))
-    return Images(content, style, init)
+def load_images(options: Options, config: Config) -> Images:
+    """Returns the content at the result's size, the style in proportion, and the start where it is a file.
+
+    Args:
+        options: of the command line, with both images.
+        config: made of them.
+
+    Raises:
+        InputError: a file that cannot be read, or is too narrow.
+    """
+    file, content, style = options.file, options.content, options.style
+    size = content_size(content, read_size(content), file.image_size, upscale=file.upscale)
+    longer = round(max(size) * file.style_scale)
+    return Images(
+        image.load(content, size=size),
+        image.load(style, size=style_size(style, read_size(style), longer)),
+        None if config.init in INIT_NAMES else image.load(config.init, size=size),
+    )
 
 
 def prepare(options: Options, config: Config, images: Images, weights: "Weights") -> Prepared:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from jnst.cli.checks import parse_bytes
 from jnst.cli.options import Options
-from jnst.cli.progress import log
+from jnst.cli.terminal import log
 from jnst.config import Config
 
 if TYPE_CHECKING:

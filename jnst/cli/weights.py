@@ -3,10 +3,14 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jnst.cli.jobfile import list_images
+from jnst.cli.folders import list_images
 from jnst.cli.options import Options
-from jnst.cli.progress import download_bar, log
+from jnst.cli.progress import download_bar
+from jnst.cli.terminal import log
+from jnst.errors import InputError
 from jnst.io import image
+from jnst.io.paths import path_errors
+from jnst.io.pipes import is_special
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights
@@ -24,6 +28,10 @@ def load_weights(options: Options) -> "Weights":
     from jnst.io import weights
 
     choice, quiet = options.weight, options.report.quiet
+    if choice.weights:
+        with path_errors(choice.weights):
+            if is_special(choice.weights):
+                raise InputError(f"{choice.weights} is a pipe or a device; give a weight file")
     with download_bar(quiet=quiet) as progress:
         loaded = weights.find(
             choice.backbone,
@@ -36,6 +44,8 @@ def load_weights(options: Options) -> "Weights":
         return loaded
     from jnst.network.normalize import mean_activations, normalize_filters
 
-    images = (image.load(path, image_size=options.file.image_size) for path in list_images(choice.normalize_with))
+    images = (
+        image.load(path, image_size=options.file.image_size) for path in list_images(choice.normalize_with, quiet=quiet)
+    )
     means = mean_activations(loaded.params, images, pooling=options.layer.pooling)
     return replace(loaded, params=normalize_filters(loaded.params, means), normalized=str(choice.normalize_with))

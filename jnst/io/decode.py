@@ -17,7 +17,7 @@ from jaxtyping import Float
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from jnst.errors import InputError
-from jnst.io.paths import AnyPath, is_object, read_object, require_file, single_line
+from jnst.io.paths import AnyPath, read_streamed, require_file, single_line
 from jnst.io.pixels import to_float
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
@@ -120,7 +120,7 @@ def _opened(path: AnyPath) -> Iterator[Image.Image]:
     """The image in a file; whatever is raised while it is open is told as the file's fault, in one line."""
     require_file(path)
     try:
-        whole = read_object(path) if is_object(path) else None
+        whole = read_streamed(path)
         length = os.path.getsize(path) if whole is None else len(whole)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's hints on large or odd files; real trouble raises

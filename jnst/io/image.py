@@ -4,10 +4,6 @@ Sizes are (height, width) in pixels, in the order of an array's axes; messages t
 done in float, one channel at a time, so that nothing passes through 8 bits on its way.
 """
 
-import io
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,17 +11,9 @@ from jaxtyping import Float
 from PIL import Image
 
 from jnst.errors import InputError
+from jnst.io.atomic import write_whole
 from jnst.io.decode import decode
-from jnst.io.paths import (
-    UNFINISHED,
-    AnyPath,
-    is_object,
-    parse_path,
-    require_writable_folder,
-    single_line,
-    store_errors,
-    write_object,
-)
+from jnst.io.paths import AnyPath, is_object, parse_path, require_writable_folder, store_errors
 from jnst.network.architecture import MIN_SIDE
 
 NumpyImage = Float[np.ndarray, "1 h w 3"]
@@ -122,31 +110,8 @@ def save(image: NumpyImage, path: str | AnyPath, *, description: str = "") -> No
     exif[_SOFTWARE] = "jnst"
     if description:
         exif[_DESCRIPTION] = description
-    if is_object(path):
-        _save_object(picture, path, exif)
-        return
-    require_writable(path)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix, delete=False) as file:
-        try:
-            picture.save(file, exif=exif, **_SAVE_OPTIONS[path.suffix.lower()])
-            file.flush()
-            os.fsync(file.fileno())  # on disk before it takes the place of another
-            file.close()
-            os.chmod(file.name, 0o666 & ~_umask())
-            os.replace(file.name, path)
-        except BaseException as error:
-            Path(file.name).unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise InputError(f"{path} cannot be written ({single_line(error)}); choose another place") from None
-            raise
-
-
-def _save_object(picture: Image.Image, path: AnyPath, exif: Image.Exif) -> None:
-    """An object is there when all of it is."""
-    require_image_format(path)
-    whole = io.BytesIO()
-    picture.save(whole, exif=exif, **_SAVE_OPTIONS[path.suffix.lower()])
-    write_object(path, whole.getvalue())
+    require_image_format(path) if is_object(path) else require_writable(path)
+    write_whole(path, lambda file: picture.save(file, exif=exif, **_SAVE_OPTIONS[path.suffix.lower()]))
 
 
 def require_writable(path: AnyPath) -> None:
@@ -177,9 +142,3 @@ def require_image_format(path: AnyPath) -> None:
     if path.suffix.lower() not in _SAVE_OPTIONS:
         known = ", ".join(_SAVE_OPTIONS)
         raise InputError(f"{path} has the extension {path.suffix!r}; an image can be written as {known}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from jnst.io.paths import AnyPath, is_object, listdir, read_object, write_object
+from jnst.errors import InputError
+from jnst.io.atomic import UnwritableError, append, force_folder
+from jnst.io.paths import AnyPath, is_object, listdir, read_object, single_line, write_object
 
 READERS = 16  # objects that are read at a time
 FOLDER = "manifest"  # of a store's records
@@ -84,25 +86,31 @@ class LinesManifest(Manifest):
     """One line a picture in `manifest.jsonl`, forced to the disk."""
 
     def __init__(self, out: Path, process: int, processes: int, network: Mapping[str, Any]) -> None:
-        parts = {path: path.read_text() for path in sorted(out.glob("manifest*.jsonl"))}
-        super().__init__(out, parts.values(), network)
-        self.path = out / ("manifest.jsonl" if processes == 1 else f"manifest-{process}.jsonl")
-        text = parts.get(self.path, "")
-        self.file = self.path.open("a")
-        if text and not text.endswith("\n"):
-            self.file.write("\n")
+        try:
+            parts = {path: path.read_text(errors="replace") for path in sorted(out.glob("manifest*.jsonl"))}
+            super().__init__(out, parts.values(), network)
+            self.path = out / ("manifest.jsonl" if processes == 1 else f"manifest-{process}.jsonl")
+            self.file = self.path.open("ab", buffering=0)
+        except OSError as error:
+            raise InputError(f"{out}: no manifest ({single_line(error)}); choose another folder") from None
+        cut_off = parts.get(self.path, "\n")[-1:] not in ("\n", "")
+        self.waiting = b"\n" if cut_off else b""
 
     def _write(self, job: Job, line: str) -> None:
-        self.file.write(line)
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        with contextlib.suppress(OSError):  # a folder that cannot be opened, as on Windows
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
+        """Lines that did not fit are written with the next one."""
+        self.waiting += line.encode()
+        try:
+            append(self.file, self.waiting)
+            self.waiting = b""
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            raise UnwritableError(self.path, error) from None
+        force_folder(self.path.parent)
 
     def close(self) -> None:
         """Ends writing."""
+        with contextlib.suppress(OSError):
+            append(self.file, self.waiting)
         self.file.close()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from etils import epath
 
 from jnst.errors import InputError
+from jnst.io.pipes import is_open_pipe, is_special, read_pipe
 
 AnyPath = Path | epath.Path
 STORES = ("gs://", "s3://", "az://")
@@ -82,8 +83,16 @@ def canonical(path: AnyPath) -> AnyPath:
 
     Returns:
         The absolute path without links; one of a store as it is.
+
+    Raises:
+        InputError: links that lead in a circle, or letters that no path has.
     """
-    return path if is_object(path) else path.resolve()
+    if is_object(path):
+        return path
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a circle, before Python 3.13
+        raise InputError(f"{path} cannot be found ({single_line(error)}); give another path") from None
 
 
 def is_object(path: AnyPath) -> bool:
@@ -122,6 +131,28 @@ def store_errors(path: AnyPath) -> Iterator[None]:
         raise InputError(f"{path} cannot be reached ({single_line(error)}); {hint}") from None
 
 
+@contextlib.contextmanager
+def path_errors(path: AnyPath) -> Iterator[None]:
+    """Turns what the system says of a path that cannot even be looked at into one line: a context manager.
+
+    Args:
+        path: that is asked about inside.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: of what the system raises, as for a name that is too long or a folder that may not be entered.
+    """
+    try:
+        with store_errors(path):
+            yield
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: letters that no path has
+        raise InputError(f"{path} cannot be used ({single_line(error)}); give another path") from None
+
+
 def is_folder(path: AnyPath) -> bool:
     """Tells whether there is a folder.
 
@@ -132,9 +163,9 @@ def is_folder(path: AnyPath) -> bool:
         False also where nothing is.
 
     Raises:
-        InputError: an object store that cannot be reached.
+        InputError: a path that cannot be looked at, or an object store that cannot be reached.
     """
-    with store_errors(path):
+    with path_errors(path):
         return path.is_dir()
 
 
@@ -176,6 +207,24 @@ def read_object(path: AnyPath) -> bytes:
         return path.read_bytes()
 
 
+def read_streamed(path: AnyPath) -> bytes | None:
+    """Reads at once what is no file to look around in: an object, or an open pipe.
+
+    Args:
+        path: of anything.
+
+    Returns:
+        Its content; None where it is a file of this machine.
+
+    Raises:
+        InputError: an object store that cannot be reached, a terminal.
+        FileNotFoundError: no such object.
+    """
+    if is_object(path):
+        return read_object(path)
+    return read_pipe(Path(path)) if is_open_pipe(path) else None
+
+
 def write_object(path: AnyPath, content: bytes) -> None:
     """Makes or replaces an object, whole or not at all.
 
@@ -213,13 +262,15 @@ def require_file(path: AnyPath) -> None:
         path: of an image to read.
 
     Raises:
-        InputError: nothing or a folder is there, or a store cannot be reached.
+        InputError: nothing, a folder, a pipe or a device is there, or a store cannot be reached.
     """
-    with store_errors(path):
+    with path_errors(path):
         if not path.exists():
             raise InputError(f"{path}: no such file; give the path of an image")
         if path.is_dir():
             raise InputError(f"{path} is a directory; give the path of an image file")
+        if isinstance(path, Path) and is_special(path) and not is_open_pipe(path):
+            raise InputError(f"{path} is a pipe or a device; give an image file, or - for standard input")
 
 
 def require_writable_folder(path: AnyPath) -> None:
@@ -237,9 +288,11 @@ def require_writable_folder(path: AnyPath) -> None:
         with contextlib.suppress(Exception):  # one may write and not delete
             probe.unlink()
         return
-    if not path.parent.is_dir():
-        raise InputError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
+    folder = canonical(path).parent  # of a link's target, which is what is written
+    if not folder.is_dir():
+        shown = path.parent if path.parent.resolve() == folder else folder
+        raise InputError(f"{path} cannot be written: there is no folder {shown}; make it first")
     try:
-        tempfile.TemporaryFile(dir=path.parent).close()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InputError(f"{path} cannot be written ({single_line(error)}); choose another folder") from None

@@ -5,14 +5,15 @@ import importlib.metadata
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 
-from jnst.io.paths import AnyPath
+from jnst.io.atomic import UnwritableError, append
+from jnst.io.paths import AnyPath, single_line
 from jnst.memory import peak_of_process
 
 
@@ -49,9 +50,23 @@ class Outcome(Protocol):
 class Trace:
     """A file with one JSON object a line: a header, one line an iteration, a footer."""
 
-    def __init__(self, path: Path | None):
-        """Opens the file; without a path nothing is written."""
-        self.file = path.open("w", encoding="utf-8", buffering=1) if path else None
+    def __init__(self, path: Path | None, *, notify: Callable[[str], None] = lambda message: None) -> None:
+        """Opens the file; without a path nothing is written.
+
+        A line that cannot be written, as on a full disk, ends the trace and not the run.
+
+        Args:
+            path: of the file; it is replaced.
+            notify: is told of the end, in one line.
+
+        Raises:
+            UnwritableError: the file cannot be opened.
+        """
+        self.path, self.notify = path, notify
+        try:
+            self.file = path.open("wb", buffering=0) if path else None
+        except OSError as error:
+            raise UnwritableError(path or Path(), error) from None
 
     def header(self, **fields: Any) -> None:
         """Writes the first line; versions and device are added.
@@ -95,11 +110,19 @@ class Trace:
     def close(self) -> None:
         """Closes the file, also after a failure: the lines so far are on disk."""
         if self.file:
-            self.file.close()
+            with contextlib.suppress(OSError):  # each line was written by itself
+                self.file.close()
 
     def _line(self, content: dict[str, Any]) -> None:
-        if self.file:
-            self.file.write(json.dumps(_finite(content), default=str, allow_nan=False) + "\n")
+        if self.file is None:
+            return
+        line = json.dumps(_finite(content), default=str, allow_nan=False) + "\n"
+        try:
+            append(self.file, line.encode())
+        except OSError as error:
+            self.close()
+            self.file = None
+            self.notify(f"{self.path} cannot be written ({single_line(error)}); the trace ends here, the run goes on")
 
 
 def _finite(value: Any) -> Any:

@@ -6,8 +6,8 @@ import json
 import pytest
 from cli_helpers import paint_listed
 
-from jnst import Config, InputError
-from jnst.cli.jobfile import list_images, read_rows
+from jnst import Config
+from jnst.cli.jobfile import read_rows
 from jnst.cli.options import parse
 
 ROW = {"content": "photos/a.png", "style": "paintings/x.png", "output": "one.png"}
@@ -53,10 +53,21 @@ def test_a_row_may_have_a_preset_and_names_from_before(folders):
     assert (row.config.style_pyramid_levels, row.config.iterations) == (2, 3)
 
 
-def test_a_spreadsheets_mark_is_no_part_of_a_column(folders):
-    write_csv(folders / "plain.csv", [ROW])
-    (folders / "jobs.csv").write_bytes(b"\xef\xbb\xbf" + (folders / "plain.csv").read_bytes())
-    assert len(read_rows(parse(["--jobs", str(folders / "jobs.csv")]), folders / "out")) == 1
+def test_enlarging_is_an_option_of_a_row_and_a_record_without_it_is_the_one_from_before(folders):
+    (row,) = read(folders, json.dumps({**ROW, "upscale": True}))
+    assert row.upscale
+    assert row.record()["upscale"] is True
+    (row,) = read(folders, json.dumps({**ROW, "upscale": "no"}), "--upscale")
+    assert not row.upscale
+    assert "upscale" not in row.record()
+
+
+def test_a_spreadsheets_file_is_painted_row_by_row(folders):
+    """With a mark, semicolons, capitals, a number with a comma and an empty row."""
+    text = "\ufeffContent;Style;Output;Strength\r\n;;;\r\nphotos/a.png; paintings/x.png;one.png;0,5\r\n"
+    (row,) = read(folders, text, name="jobs.csv")
+    assert (row.content, row.output) == (folders / "photos" / "a.png", folders / "out" / "one.png")
+    assert row.config.strength == 0.5
 
 
 def test_a_record_tells_a_row_from_another(folders):
@@ -93,22 +104,3 @@ def test_a_list_that_cannot_be_is_refused_before_any_work(folders, capsys, text,
     assert message in shown
     assert shown.count("\n") == 1
     assert not list((folders / "out").glob("*.png"))
-
-
-def test_other_files_are_no_lists(folders):
-    for name, text, message in (
-        ("jobs.txt", "", "give a .csv or .jsonl file"),
-        ("jobs.csv", "content,style,output\na,b\n", "row 1: 3 columns are named, this row has others"),
-    ):
-        with pytest.raises(InputError, match=message):
-            read(folders, text, name=name)
-    (folders / "jobs.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read"):
-        read_rows(parse(["--jobs", str(folders / "jobs.csv")]), folders / "out")
-
-
-def test_a_folder_gives_its_images_by_name(folders):
-    for name in (".hidden.png", "notes.txt", "B.JPG"):
-        (folders / "photos" / name).write_text("")
-    assert [path.name for path in list_images(folders / "photos")] == ["B.JPG", "a.png", "b.png"]
-    assert list_images(folders / "photos" / "a.png") == [folders / "photos" / "a.png"]

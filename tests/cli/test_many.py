@@ -1,7 +1,6 @@
 """The command line of many pictures."""
 
 import csv
-import dataclasses
 import json
 import os
 import signal
@@ -10,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 from cli_helpers import paint_folders, paint_listed
@@ -17,9 +17,10 @@ from helpers import FAST_BATCH, ROOT
 from PIL import Image
 
 from jnst.cli.main import main
+from jnst.cli.progress import BatchReporter
 from jnst.io import image
+from jnst.io.atomic import UnwritableError
 from jnst.io.paths import UNFINISHED
-from jnst.scheduler import Job
 
 SHALLOW = ["--content-layers", "conv1_1", "--batch-size", "1"]  # for programs that one test alone compiles
 
@@ -165,6 +166,67 @@ def test_killed_and_begun_again_nothing_is_lost(folders):
     assert not list((folders / "out").glob(f"{UNFINISHED}*"))
 
 
+def test_a_signal_ends_a_batch_after_the_running_step(folders, capsys, monkeypatch):
+    """A step of two places of each of eight devices would do all; so one place, of one device."""
+    monkeypatch.setattr("jax.local_devices", lambda: jax.devices()[:1])
+    step, steps = BatchReporter.step, []
+
+    def told(reporter, coming):
+        steps.append(coming)
+        if coming.share > 0.4:  # two pictures are done, one of them is not yet handed out
+            os.kill(os.getpid(), signal.SIGTERM)
+        step(reporter, coming)
+
+    monkeypatch.setattr(BatchReporter, "step", told)
+    assert paint_folders(folders, *SHALLOW) == 143
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "jnst: SIGTERM: stopping after this step" in shown.err
+    assert "jnst: stopped; 2 of 4 are done; begin again to go on" in shown.err
+    assert len(outputs(folders)) == len(lines(folders)) == 2
+    monkeypatch.setattr(BatchReporter, "step", step)
+    assert paint_folders(folders, *SHALLOW) == 0
+    assert "2 of 4 are done already" in capsys.readouterr().err
+    assert len(outputs(folders)) == len(lines(folders)) == 4
+
+
+def test_a_picture_that_cannot_be_written_fails_alone_and_is_kept(folders, capsys, monkeypatch):
+    save, here = image.save, folders / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+
+    def full(pixels, path, **more):
+        if path.parent.name == "out" and path.name == "a_y.png":
+            raise UnwritableError(path, OSError(28, "No space left on device"))
+        save(pixels, path, **more)
+
+    monkeypatch.setattr(image, "save", full)
+    assert paint_folders(folders) == 1
+    assert outputs(folders) == ["a_x.png", "b_x.png", "b_y.png"]
+    kept = here / "a_y.png"
+    assert kept.exists()
+    shown = capsys.readouterr().err
+    assert f"a_y.png cannot be written (No space left on device); the picture is in {kept} instead\n" in shown
+    assert "4 of 4 done, 1 failed" in shown
+    assert "jnst: 1 of 4 failed" in shown
+    monkeypatch.setattr(image, "save", save)
+    assert paint_folders(folders) == 0
+    assert "3 of 4 are done already" in capsys.readouterr().err
+
+
+def test_a_manifest_that_cannot_be_written_is_told_once_and_loses_no_picture(folders, capsys, monkeypatch):
+    def full(file, content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jnst.io.manifest.append", full)
+        assert paint_folders(folders) == 0
+    shown = capsys.readouterr().err
+    assert shown.count("manifest.jsonl cannot be written (No space left on device)") == 1
+    assert "what it does not name, the next run paints again" in shown
+    assert len(outputs(folders)) == 4
+
+
 def test_two_processes_share_the_jobs(folders):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -177,7 +239,6 @@ def test_two_processes_share_the_jobs(folders):
     assert all(len((folders / "out" / f"manifest-{k}.jsonl").read_text().splitlines()) == 2 for k in (0, 1))
 
 
-@pytest.mark.skipif("init" not in {f.name for f in dataclasses.fields(Job)}, reason="the engine of before the merge")
 @pytest.mark.parametrize("option", ["adam", "start.png"])
 def test_a_batch_has_what_a_single_picture_has(folders, option):
     """Adam, and a start from a file: at iteration 0 the result is that file."""

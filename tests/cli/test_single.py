@@ -1,5 +1,6 @@
 """One picture by the command line: what is painted, written, shown and traced."""
 
+import io
 import json
 import os
 import re
@@ -7,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +18,16 @@ from helpers import EXAMPLES, IMAGES, KERAS_VGG19, ROOT
 from PIL import Image
 
 from jnst import InputError
+from jnst.cli import outputs
+from jnst.cli.batch_jobs import make_jobs
+from jnst.cli.jobfile import BatchRow
 from jnst.cli.main import main
 from jnst.cli.options import make_config, parse
 from jnst.cli.outputs import intermediate_paths
-from jnst.cli.single import validate_single
+from jnst.cli.single import load_images, validate_single
 from jnst.cli.weights import load_weights
 from jnst.io import image
+from jnst.io.atomic import UnwritableError
 from jnst.network.normalize import mean_activations
 
 SHALLOW = ["--content-layers", "conv1_1", "--style-layers", "conv1_1"]  # for programs that one test alone compiles
@@ -31,7 +38,9 @@ def records(path):
 
 
 def test_one_command_writes_the_picture_beside_the_content(files, capsys):
+    (files / ".jnst-abc.png").write_bytes(b"half")  # as kill -9 leaves it
     assert paint_one(files) == 0
+    assert not (files / ".jnst-abc.png").exists()
     out = files / "photo_painting.png"
     picture = image.load(out)
     assert picture.shape == (1, 32, 48, 3)
@@ -51,6 +60,58 @@ def test_quiet_prints_nothing(files, capsys):
     assert paint_one(files, "--quiet", "-o", files / "out.jpg") == 0
     assert capsys.readouterr() == ("", "")
     assert (files / "out.jpg").exists()
+
+
+def test_a_picture_may_go_to_standard_output(files, capsysbinary):
+    assert paint_one(files, "-o", "-") == 0
+    shown = capsysbinary.readouterr()
+    with Image.open(io.BytesIO(shown.out)) as picture:
+        assert (picture.format, picture.size) == ("PNG", (48, 32))
+        assert "settings" in json.loads(picture.getexif()[0x010E])
+    assert b"jnst: /dev/stdout  (48x32, 4 iterations, loss " in shown.err
+
+
+def test_what_comes_through_a_pipe_is_painted_into_the_current_folder():
+    assert outputs.output_path(parse(["-", "b.png"])) == Path("stdin_b.png")
+    assert outputs.output_path(parse(["a.png", "-"])) == Path("a_stdin.png")
+
+
+def test_a_full_disk_is_one_line_and_the_picture_is_kept(files, capsys, monkeypatch):
+    save, kept = image.save, files / "here" / "photo_painting.png"
+    kept.parent.mkdir()
+    monkeypatch.chdir(kept.parent)
+
+    def full(pixels, path, **more):
+        if path.parent == files:
+            raise UnwritableError(path, OSError(28, "No space left on device"))
+        save(pixels, path, **more)
+
+    monkeypatch.setattr(image, "save", full)
+    assert paint_one(files, "--quiet", "--trace", files / "run.jsonl") == 2
+    place = files / "photo_painting.png"
+    line = f"jnst: {place} cannot be written (No space left on device); the picture is in {kept} instead\n"
+    assert capsys.readouterr() == ("", line)
+    assert image.load(kept).shape == (1, 32, 48, 3)
+    assert records(files / "run.jsonl")[-1]["output"] == str(kept)
+
+
+def test_a_strip_is_a_style_and_a_small_photograph_may_be_enlarged(files):
+    with Image.open(files / "painting.png") as painting:
+        strip, small = painting.resize((640, 40)), painting.resize((36, 34))
+    strip.save(files / "painting.png")
+    small.save(files / "photo.png")
+    options = parse([str(files / "photo.png"), str(files / "painting.png"), "--upscale", "--image-size", "48"])
+    images = load_images(options, make_config(options))
+    assert (images.content.shape, images.style.shape) == ((1, 45, 48, 3), (1, 32, 512, 3))
+    row = BatchRow(options.content, options.style, files / "out.png", 48, 1.0, make_config(options), upscale=True)
+    failures = {}
+    (job,) = make_jobs([row, replace(row, content=options.style)], failures)
+    assert (job.content.size, job.style.size) == ((45, 48), (32, 512))
+    np.testing.assert_array_equal(job.style.load(), images.style)
+    np.testing.assert_array_equal(job.content.load(), images.content)
+    (reason,) = failures.values()
+    assert reason.endswith("painting.png is 640x40 pixels, 48x3 at --image-size 48; both sides need at least 32: "
+                           "give --image-size 512")  # fmt: skip
 
 
 def test_image_size_0_keeps_the_contents_size(files):

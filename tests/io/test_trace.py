@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from jnst import InputError
 from jnst.io.trace import Trace
 
 
@@ -70,3 +71,24 @@ def test_a_run_that_begins_again_says_why(tmp_path):
     trace.restart("plain")
     trace.close()
     assert json.loads((tmp_path / "run.jsonl").read_text()) == {"record": "restart", "did_not_fit": "plain"}
+
+
+def test_a_full_disk_ends_the_trace_and_is_told_once(tmp_path, small_disk):
+    told = []
+    path = tmp_path / "run.jsonl"
+    trace = Trace(path, notify=told.append)
+    trace.header()
+    for k in range(100):
+        trace.iterations([Iteration(k, (48, 32), 0.25, 0.5, {"conv1_1": 0.125})])
+    trace.footer(RESULT, Path("out.png"), {"write": 0.5})
+    trace.close()
+    assert told == [f"{path} cannot be written (File too large); the trace ends here, the run goes on"]
+    header, *rows = [json.loads(line) for line in path.read_text().splitlines()]  # whole lines
+    assert header["record"] == "header"
+    assert [row["iteration"] for row in rows] == list(range(len(rows)))
+    assert 10 < len(rows) < 100
+
+
+def test_a_trace_that_cannot_be_opened_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"a+ cannot be written \(File name too long\)"):
+        Trace(tmp_path / ("a" * 300))
