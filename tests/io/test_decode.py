@@ -144,8 +144,8 @@ def test_a_large_picture_is_reduced_before_it_becomes_floats(tmp_path, monkeypat
     Image.fromarray(smooth).save(path, exif=exif)
     whole = image.load(path, image_size=48)
     monkeypatch.setattr(decode, "LARGE", 10_000)
-    convert = decode.to_float
-    monkeypatch.setattr(decode, "to_float", lambda file: seen.append(file.size) or convert(file))
+    convert = decode.to_srgb
+    monkeypatch.setattr(decode, "to_srgb", lambda color, space: seen.append(color.shape) or convert(color, space))
     reduced = image.load(path, image_size=48)
     assert reduced.shape == whole.shape
     assert 96 <= max(seen[0]) <= 192  # of 512

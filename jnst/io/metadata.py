@@ -1,0 +1,95 @@
+"""What stands beside a photograph's pixels and is written again with the painted picture."""
+
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+# EXIF tags
+DESCRIPTION, SOFTWARE = 0x010E, 0x0131
+_CAMERA, _GPS, _THUMBNAIL = 0x8769, 0x8825, 1
+_KEPT = (0x010F, 0x0110, 0x0132, 0x013B, 0x8298)
+"""maker and model of the camera, date, artist, copyright; a TIFF's other tags are about how its pixels lie"""
+_LEFT_OUT = (0x927C, 0xA005, 0xA002, 0xA003)
+"""of the camera's: the maker's notes (which may hold places and pictures), DCF's colour space, the size"""
+_COLOR_SPACE = 0xA001
+_SRGB, _UNCALIBRATED = 1, 65535
+
+
+class Origin(NamedTuple):
+    """Of a photograph."""
+
+    exif: bytes = b""
+    """tags that can be written again, upright; empty where there are none"""
+    profile: bytes = b""
+    """ICC; empty where there is none"""
+    dpi: tuple[float, float] | None = None
+    """pixels an inch, across and down"""
+
+
+def keep(exif: Image.Exif) -> bytes:
+    """Returns what of a file's EXIF is kept, place included; the orientation is not, since the pixels are upright.
+
+    Args:
+        exif: tags as they were read; those that cannot be written again (odd types) are left out.
+
+    Returns:
+        EXIF; empty where nothing is kept.
+    """
+    kept = Image.Exif()
+    for tag in _KEPT:
+        _copy(exif, kept, tag)
+    for name in (_CAMERA, _GPS):
+        source, copy = _ifd(exif, name), Image.Exif()
+        for tag in source:
+            if name != _CAMERA or tag not in _LEFT_OUT:
+                _copy(source, copy, tag)
+        if len(copy):
+            kept.get_ifd(name).update(copy)
+    return kept.tobytes() if len(kept) or kept.get_ifd(_CAMERA) or kept.get_ifd(_GPS) else b""
+
+
+def _ifd(exif: Image.Exif, name: int) -> Any:
+    try:
+        return exif.get_ifd(name)
+    except Exception:  # whatever Pillow's reader of EXIF raises
+        return {}
+
+
+def _copy(source: Any, target: Image.Exif, tag: int) -> None:
+    """Copies a tag where that can be written."""
+    try:
+        if tag in source:
+            alone = Image.Exif()
+            alone[tag] = source[tag]
+            alone.tobytes()
+            target[tag] = source[tag]
+    except Exception:  # as above; struct.error and TypeError among them
+        return
+
+
+def make_exif(origin: Origin, *, description: str, software: str, keep_gps: bool, is_srgb: bool) -> Image.Exif:
+    """Makes the EXIF of a painted picture.
+
+    Args:
+        origin: of the photograph.
+        description: text, empty for none.
+        software: that wrote the picture.
+        keep_gps: whether the place where the photograph was taken stays.
+        is_srgb: whether the picture's values are those of sRGB.
+
+    Returns:
+        The tags.
+    """
+    exif = Image.Exif()
+    if origin.exif:
+        exif.load(origin.exif)
+        camera = exif.get_ifd(_CAMERA)  # which reads it
+        if camera:
+            camera[_COLOR_SPACE] = _SRGB if is_srgb else _UNCALIBRATED
+        if exif.get_ifd(_GPS) and not keep_gps:
+            exif._ifds.pop(_GPS, None)
+            exif.pop(_GPS, None)
+    exif[SOFTWARE] = software
+    if description:
+        exif[DESCRIPTION] = description
+    return exif
