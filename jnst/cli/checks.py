@@ -9,6 +9,7 @@ from collections.abc import Set
 from jnst.cli.options import Options
 from jnst.errors import InputError
 from jnst.io import image
+from jnst.io.encode import Writing
 from jnst.io.paths import AnyPath, canonical, is_folder, require_file, store_errors
 from jnst.network.architecture import MIN_SIDE
 
@@ -49,6 +50,7 @@ def require_output(
     overwrite: bool = False,
     present: Set[str] | None = None,
     as_image: bool = True,
+    writing: Writing = Writing(),  # noqa: B008 - frozen
     probe: bool = True,
 ) -> None:
     """Refuses a place where a file must not, or cannot, be written.
@@ -60,13 +62,14 @@ def require_output(
         overwrite: whether an existing file may be replaced.
         present: the names that the folder holds, where they are known already (a store takes long to tell of each).
         as_image: whether its extension must be that of an image format.
+        writing: how the picture is written.
         probe: whether to try if the folder can be written.
 
     Raises:
         InputError: an unknown extension, an input, a folder, an existing file, a folder that is missing or read-only.
     """
     if as_image:
-        image.require_image_format(path)
+        image.require_image_format(path, writing=writing)
     if canonical(path) in inputs:
         raise InputError(f"{path} is also an input or another output; give another `{option}`")
     if present is None:

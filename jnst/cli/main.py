@@ -8,6 +8,7 @@ used; 130 interrupted. What cannot be used is said in one line before anything i
 only after the first checks.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,21 @@ from jnst.cli.options import list_presets, parse, render
 from jnst.cli.progress import log
 from jnst.cli.single import run_single
 from jnst.errors import InputError
+
+
+class _Lines(logging.Handler):
+    """Prints what the package logs as all other lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a record.
+
+        Args:
+            record: of one line.
+        """
+        log(record.getMessage())
+
+
+_lines = _Lines()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +69,8 @@ def run(arguments: Sequence[str] | None) -> int:
         InputError: something given cannot be used.
     """
     options = parse(arguments)
+    _lines.setLevel(logging.ERROR if options.report.quiet else logging.WARNING)
+    logging.getLogger("jnst").addHandler(_lines)
     if options.report.version:
         print(f"jnst {version()}")
     elif options.preset.list_presets:

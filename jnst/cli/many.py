@@ -28,7 +28,9 @@ from jnst.cli.weights import load_weights
 from jnst.config import AUTO, check_for_batch
 from jnst.errors import InputError
 from jnst.io import image
+from jnst.io.encode import Writing
 from jnst.io.manifest import Manifest, is_begun, open_manifest
+from jnst.io.metadata import Origin
 from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir
 
 if TYPE_CHECKING:
@@ -158,7 +160,7 @@ def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow]
         InputError: naming the first.
     """
     begun, overwrite = is_begun(out), options.file.overwrite
-    require_row_outputs(own, set() if begun else listdir(out), overwrite=overwrite)
+    require_row_outputs(own, set() if begun else listdir(out), overwrite=overwrite, writing=options.writing)
     if options.batch.contact_sheet:
         taken = {canonical(path) for row in rows for path in (row.content, row.style, row.output)}
         require_output(
@@ -199,7 +201,7 @@ def paint(
                 failures[row] = result.error
                 reporter.picture_failed()
             else:
-                pending.append(writer.submit(write, result, row, manifest))
+                pending.append(writer.submit(write, result, row, manifest, options.writing))
                 reporter.picture_done()
             while pending and (pending[0].done() or len(pending) > UNWRITTEN):  # a full disk ends the run
                 pending.pop(0).result()
@@ -231,16 +233,21 @@ def results(
     )  # fmt: skip
 
 
-def write(result: "Result", row: BatchRow, manifest: Manifest) -> None:
+def write(result: "Result", row: BatchRow, manifest: Manifest, writing: Writing) -> None:
     """Writes a picture, whole or not at all, and then its line in the manifest.
 
     Args:
         result: with a picture.
         row: that it is of.
         manifest: open.
+        writing: how.
     """
     assert result.image is not None
-    image.save(result.image, row.output)
+    try:
+        origin = image.read_origin(row.content, result.image.shape[1:3])
+    except InputError:  # moved away meanwhile
+        origin = Origin()
+    image.save(result.image, row.output, origin=origin, writing=writing)
     facts = {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,
              "stop_reason": result.stop_reason}  # fmt: skip
     config = result.config  # with the layers that were chosen, where they were

@@ -1,7 +1,9 @@
 """One prepared picture: paint it with progress, trace and intermediate pictures, write it, report."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jnst.cli.interrupts import stop_on_interrupt
@@ -11,6 +13,7 @@ from jnst.cli.progress import PhaseTimer, iteration_reporter, log
 from jnst.config import Config
 from jnst.errors import InputError, is_out_of_memory
 from jnst.io import image
+from jnst.io.metadata import Origin
 from jnst.io.paths import AnyPath
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ class Images(NamedTuple):
     style: Any
     init: Any
     """of the content's size; None where the settings name the start"""
+    origin: Origin
+    """of the content: what else of it is written again"""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,7 +73,8 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
         trace.header(**description)
         result, interrupted = paint(options, prepared, trace)
         timer.phase("iterations", compile=result.compile_seconds)
-        image.save(result.image, output, description=json.dumps({"jnst": versions().get("jnst"), **description}))
+        text = json.dumps({"jnst": versions().get("jnst"), **_for_others(description)})
+        image.save(result.image, output, description=text, origin=prepared.images.origin, writing=options.writing)
         timer.phase("write")
         trace.footer(result, output, timer.seconds)
     finally:
@@ -82,6 +88,13 @@ def _describe_run(options: Options, prepared: Prepared) -> dict[str, Any]:
     description = {"content": options.content.name, "style": options.style.name, "image_size": (height, width),
                    "settings": asdict(prepared.config), "weights": prepared.weights.record()}  # fmt: skip
     return description | ({"layers": asdict(prepared.choice)} if prepared.choice else {})
+
+
+def _for_others(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with names in place of paths: who is shown the picture need not know this machine's folders."""
+    weights, settings = description["weights"], description["settings"]
+    weights = weights | {name: Path(weights[name]).name for name in ("file", "normalized")}
+    return {**description, "weights": weights, "settings": settings | {"init": Path(settings["init"]).name}}
 
 
 def paint(options: Options, prepared: Prepared, trace: "Trace") -> tuple["Result", bool]:
@@ -109,7 +122,7 @@ def paint(options: Options, prepared: Prepared, trace: "Trace") -> tuple["Result
             show(progress)
             trace.iterations(progress.new)
             if progress.iteration in steps:
-                image.save(progress.image(), steps[progress.iteration])
+                image.save(progress.image(), steps[progress.iteration], origin=images.origin, writing=options.writing)
             return bool(interrupts)
 
         more = {"init": images.init, "callback_every": options.report.save_every, "callback": on_chunk}

@@ -83,7 +83,7 @@ def validate_single(options: Options, config: Config) -> None:
     output, trace = output_path(options), options.report.trace
     read, overwrite = {canonical(path) for path in inputs}, options.file.overwrite
     for path in (output, *intermediate_paths(options, config).values()):
-        require_output(path, inputs=read, overwrite=overwrite, probe=path == output)  # one folder: one try
+        require_output(path, inputs=read, overwrite=overwrite, writing=options.writing, probe=path == output)
     if trace and canonical(trace) == canonical(output):
         raise InputError(f"`trace` and `output` are both {trace}; give two places")
     if trace:
@@ -111,11 +111,11 @@ def fill_in_style(options: Options, config: Config) -> Options:
 
 def _load_images(options: Options, config: Config) -> Images:
     """The content at the result's size, the style in proportion, and the start where it is a file."""
-    content = image.load(options.content, image_size=options.file.image_size)
+    content, origin = image.read(options.content, image_size=options.file.image_size)
     height, width = content.shape[1:3]
     style = image.load(options.style, image_size=round(max(height, width) * options.file.style_scale))
     init = None if config.init in INIT_NAMES else image.load(config.init, size=(height, width))
-    return Images(content, style, init)
+    return Images(content, style, init, origin)
 
 
 def prepare(options: Options, config: Config, images: Images, weights: "Weights") -> Prepared:

@@ -51,11 +51,10 @@ class Decoded(NamedTuple):
 
     pixels: Float[np.ndarray, "1 h w 3"]
     """RGB (sRGB) in [0, 1], transparency laid on white; of a large file perhaps fewer than it has"""
-    alpha: Float[np.ndarray, "h w"] | None
-    """opacity in [0, 1]; None where all is opaque"""
     size: tuple[int, int]
     """the file's own (height, width)"""
     origin: Origin
+    """with the opacity, of as many pixels"""
 
 
 def read_size(path: AnyPath) -> tuple[int, int]:
@@ -96,11 +95,31 @@ def decode(path: AnyPath, *, longest: int = 0) -> Decoded:
         turn = _TURNS.get(source.orientation, np.asarray)
         upright = np.ascontiguousarray(turn(rgb))[None]
         opacity = None if alpha is None or alpha.min() == 1 else np.ascontiguousarray(turn(alpha))
-        dpi = source.dpi
-        if dpi and source.orientation > 4:
-            dpi = (dpi[1], dpi[0])
-        exif = keep(source.exif) if source.exif is not None else b""
-        return Decoded(upright, opacity, _upright(source), Origin(exif, source.space.profile, dpi))
+        return Decoded(upright, _upright(source), _origin(source)._replace(alpha=opacity))
+
+
+def read_origin(path: AnyPath) -> Origin:
+    """Reads what stands beside an image's pixels, from the head of its file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        All but the opacity itself.
+
+    Raises:
+        InputError: as of `read_size`.
+    """
+    with _opened(path) as source:
+        return _origin(source)
+
+
+def _origin(source: Source) -> Origin:
+    dpi = source.dpi
+    if dpi and source.orientation > 4:
+        dpi = (dpi[1], dpi[0])
+    exif = keep(source.exif) if source.exif is not None else b""
+    return Origin(exif, source.space.profile, dpi, source.is_transparent)
 
 
 def _upright(source: Source) -> tuple[int, int]:

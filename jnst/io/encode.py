@@ -92,7 +92,6 @@ def encode(
     *,
     description: str = "",
     origin: Origin = Origin(),  # noqa: B008 - frozen
-    alpha: Float[np.ndarray, "h w"] | None = None,
     writing: Writing = Writing(),
 ) -> bytes:
     """Encodes a picture in the format of the extension.
@@ -102,7 +101,6 @@ def encode(
         path: whose extension counts.
         description: text for EXIF's ImageDescription.
         origin: of the photograph.
-        alpha: its opacity in [0, 1].
         writing: how.
 
     Returns:
@@ -111,7 +109,7 @@ def encode(
     Raises:
         InputError: as of `require_kind`, or a picture that the format cannot hold.
     """
-    kind, pixels = require_kind(path, writing), np.clip(image[0], 0, 1)
+    kind, pixels, alpha = require_kind(path, writing), np.clip(image[0], 0, 1), origin.alpha
     profile = srgb_profile()
     if alpha is not None and kind.alpha and writing.alpha == "keep":
         opaque = np.maximum(alpha, np.float32(1e-6))[..., None]  # so that on white it is the picture that was painted

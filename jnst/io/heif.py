@@ -66,6 +66,7 @@ def open_heif(stream: Any, path: AnyPath) -> Iterator[Source]:
         (height, width),
         lambda least: to_samples(np.asarray(file), (height, width), depth, least),
         space=space,
+        is_transparent="A" in file.mode,
         exif=exif,
     )
 
@@ -95,7 +96,7 @@ def open_jpegxl(stream: Any, path: AnyPath) -> Iterator[Source]:
             raise ValueError(f"samples of type {values.dtype}")
         return to_samples(values, size, 8 * values.dtype.itemsize, least)
 
-    yield Source(size, read)
+    yield Source(size, read, is_transparent=True)  # perhaps: the pixels tell
 
 
 def size_of_jpegxl(data: bytes) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from jnst.errors import InputError
 from jnst.io.decode import decode
+from jnst.io.decode import read_origin as decode_origin
 from jnst.io.encode import Writing, encode, require_kind
 from jnst.io.metadata import Origin
 from jnst.io.paths import (
@@ -58,10 +59,8 @@ class Photograph(NamedTuple):
 
     pixels: NumpyImage
     """RGB (sRGB) in [0, 1], transparency laid on white"""
-    alpha: Float[np.ndarray, "h w"] | None
-    """opacity in [0, 1]; None where all is opaque"""
     origin: Origin
-    """EXIF, colour profile and resolution"""
+    """EXIF, colour profile, resolution, and opacity of the same size"""
 
 
 def read(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | None = None) -> Photograph:
@@ -73,19 +72,37 @@ def read(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | No
         size: as of `load`.
 
     Returns:
-        Pixels, opacity of the same size, and the origin.
+        Pixels and origin.
 
     Raises:
         InputError: as of `load`.
     """
     path = parse_path(path)
-    pixels, alpha, (height, width), origin = decode(path, longest=max(size) if size else image_size)
+    pixels, (height, width), origin = decode(path, longest=max(size) if size else image_size)
     if min(height, width) < MIN_SIDE:
         raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
     target = size or fit((height, width), image_size)
-    if alpha is not None:
-        alpha = resize(np.repeat(alpha[None, ..., None], 3, -1), *target)[0, ..., 0]
-    return Photograph(resize(pixels, *target), alpha, origin)
+    if origin.alpha is not None:
+        opacity = np.repeat(origin.alpha[None, ..., None], 3, -1)
+        origin = origin._replace(alpha=np.ascontiguousarray(resize(opacity, *target)[0, ..., 0]))
+    return Photograph(resize(pixels, *target), origin)
+
+
+def read_origin(path: AnyPath, size: tuple[int, int]) -> Origin:
+    """Reads what of an image file is to be written again; its pixels are decoded only where they have opacity.
+
+    Args:
+        path: the file.
+        size: (height, width) of the opacity.
+
+    Returns:
+        The origin.
+
+    Raises:
+        InputError: as of `load`.
+    """
+    origin = decode_origin(path)
+    return read(path, size=size).origin if origin.is_transparent else origin
 
 
 def fit(size: tuple[int, int], image_size: int) -> tuple[int, int]:
@@ -133,7 +150,7 @@ def save(
     path: str | AnyPath,
     *,
     description: str = "",
-    photograph: Photograph | None = None,
+    origin: Origin = Origin(),  # noqa: B008 - a tuple
     writing: Writing = Writing(),  # noqa: B008 - frozen
 ) -> None:
     """Writes an image, in the format of the extension: the whole file or nothing.
@@ -142,7 +159,7 @@ def save(
         image: RGB in [0, 1].
         path: ends in .png, .jpg, .jpeg (quality 95, 4:4:4), .webp, .tif, .tiff, .avif or .jxl.
         description: text for the file's EXIF ImageDescription.
-        photograph: whose EXIF, resolution and opacity go with it.
+        origin: of the photograph, whose EXIF, resolution and opacity go with it.
         writing: bits, colour space, and what of the photograph is kept.
 
     Raises:
@@ -150,14 +167,13 @@ def save(
     """
     path = parse_path(path)
     require_kind(path, writing)
-    _, alpha, origin = photograph or Photograph(image, None, Origin())
     if is_object(path):  # an object is there when all of it is
-        write_object(path, encode(image, path, description=description, origin=origin, alpha=alpha, writing=writing))
+        write_object(path, encode(image, path, description=description, origin=origin, writing=writing))
         return
     require_writable(path)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix, delete=False) as file:
         try:
-            file.write(encode(image, path, description=description, origin=origin, alpha=alpha, writing=writing))
+            file.write(encode(image, path, description=description, origin=origin, writing=writing))
             file.flush()
             os.fsync(file.fileno())  # on disk before it takes the place of another
             file.close()

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+from jaxtyping import Float
 from PIL import Image
 
 # EXIF tags
@@ -16,7 +18,7 @@ _SRGB, _UNCALIBRATED = 1, 65535
 
 
 class Origin(NamedTuple):
-    """Of a photograph."""
+    """What is kept of a photograph beside its colours."""
 
     exif: bytes = b""
     """tags that can be written again, upright; empty where there are none"""
@@ -24,6 +26,10 @@ class Origin(NamedTuple):
     """ICC; empty where there is none"""
     dpi: tuple[float, float] | None = None
     """pixels an inch, across and down"""
+    is_transparent: bool = False
+    """whether the file has opacity"""
+    alpha: Float[np.ndarray, "h w"] | None = None
+    """opacity in [0, 1]; None where all is opaque, or only the head was read"""
 
 
 def keep(exif: Image.Exif) -> bytes:

@@ -28,8 +28,10 @@ def open_pillow(file: Image.Image) -> Source:
     width, height = file.size
     # Pillow turns a TIFF by itself, when it loads the pixels
     orientation = 1 if file.format == "TIFF" or exif is None else orientation_of(exif)
-    space = space_of(file, exif, chunks)
-    return Source((height, width), lambda least: _read(file, least), orientation, space, exif, dpi_of(file))
+    space, transparent = space_of(file, exif, chunks), bool(file.has_transparency_data)
+    return Source(
+        (height, width), lambda least: _read(file, least), orientation, space, transparent, exif, dpi_of(file)
+    )
 
 
 def samples_of(file: Image.Image) -> Samples:

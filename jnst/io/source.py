@@ -32,6 +32,8 @@ class Source:
     orientation: int = 1
     """EXIF's, 1 to 8"""
     space: Space = SRGB
+    is_transparent: bool = False
+    """whether the head tells of opacity"""
     exif: Image.Exif | None = None
     dpi: tuple[float, float] | None = None
 

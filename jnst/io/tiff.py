@@ -86,6 +86,7 @@ def open_tiff(stream: Any, path: AnyPath, length: int) -> Iterator[Source]:
             lambda least: _read(page, channels, least, length),
             orientation if orientation in range(1, 9) else 1,
             color.Space(profile) if usable else color.SRGB,
+            is_transparent=bool(page.extrasamples) and page.extrasamples[0] in (_MULTIPLIED, _ALPHA),
         )
 
 
