@@ -18,6 +18,8 @@ Curve = Callable[[np.ndarray], np.ndarray]
 Primaries = tuple[float, float, float, float, float, float, float, float]
 """x and y of white, red, green and blue, in the order of PNG's cHRM"""
 _PIXELS = 2**19  # that are converted at a time
+_SAME = 1 / 1024
+"""a profile that moves no colour by more is sRGB's; converting by it would take 0.2 s a megapixel"""
 _CHANNELS = {"GRAY": 1, "RGB": 3, "CMYK": 4}
 _D65 = (0.3127, 0.3290)
 BT709: Primaries = (*_D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
@@ -252,10 +254,11 @@ def _by_profile(profile: bytes, channels: int) -> Curve | None:
             convert = _in_bytes(profile, channels)
         else:
             convert = functools.partial(_cms, source=profile, target=srgb_profile(), name=name)
-        convert(np.zeros((1, 1, channels), np.uint8))
+        grid = np.stack(np.meshgrid(*[np.linspace(0, 255, 9).astype(np.uint8)] * channels), -1).reshape(1, -1, channels)
+        is_srgb = channels < 4 and np.abs(convert(grid) - _plain(grid)).max() < _SAME
     except Exception:  # whatever lcms and its wrappers raise on a profile that they cannot use
         return None
-    return convert
+    return None if is_srgb else convert
 
 
 def _cms(color: np.ndarray, source: bytes, target: bytes, name: str) -> np.ndarray:

@@ -6,6 +6,7 @@ text) never stops them.
 
 import contextlib
 import io
+import logging
 import os
 import threading
 import warnings
@@ -19,7 +20,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from jnst.errors import InputError
 from jnst.io import deep, heif, optional, pixels, tiff
-from jnst.io.color import to_srgb
+from jnst.io.color import SRGB, to_srgb
 from jnst.io.metadata import Origin, keep
 from jnst.io.paths import AnyPath, is_object, read_object, require_file, single_line
 from jnst.io.source import Source
@@ -40,6 +41,7 @@ _TURNS = {
 """what each EXIF orientation asks for; 5 and more are by 90 degrees"""
 _opening = threading.Lock()
 tiff.silence_libtiff()
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs on damaged files it raises, too
 # of text and profiles beside the pixels: Pillow refuses the whole picture for one of over a megabyte. Its decoder reads
 # these limits at any time, so they hold for the whole process
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 2**26)
@@ -88,7 +90,8 @@ def decode(path: AnyPath, *, longest: int = 0) -> Decoded:
     """
     with _opened(path) as source:
         height, width = source.size
-        color, alpha = source.read(2 * longest if height * width > LARGE else 0)
+        large = LARGE if source.space == SRGB else LARGE // 12  # converting colours takes 0.2 s a megapixel
+        color, alpha = source.read(2 * longest if height * width > large else 0)
         rgb = to_srgb(color, source.space)
         if alpha is not None:
             rgb = rgb * alpha[..., None] + (1 - alpha[..., None])
