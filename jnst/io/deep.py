@@ -73,16 +73,16 @@ def _read(file: Image.Image, depth: int, least: int) -> Samples:
     stream: Any = file.fp  # pyright: ignore[reportAttributeAccessIssue]
     stream.seek(0)
     values = decoders[str(file.format)](stream.read())
-    return to_samples(values, (file.height, file.width), depth, least)
+    return to_samples(values, (file.height, file.width), float(2**depth - 1), least)
 
 
-def to_samples(values: np.ndarray, size: tuple[int, int], depth: int, least: int) -> Samples:
+def to_samples(values: np.ndarray, size: tuple[int, int], limit: float, least: int) -> Samples:
     """Converts what a decoder gives.
 
     Args:
         values: (h, w) or (h, w, c), with one alpha channel behind grey or RGB or none.
         size: (height, width) that the head tells.
-        depth: bits a sample.
+        limit: the value of white.
         least: as of `source.to_unit`.
 
     Returns:
@@ -94,7 +94,7 @@ def to_samples(values: np.ndarray, size: tuple[int, int], depth: int, least: int
     values = values[..., None] if values.ndim == 2 else values
     if values.ndim != 3 or values.shape[:2] != size or values.shape[2] > 4:
         raise ValueError(f"the head tells {size[1]}x{size[0]} pixels, the picture has {values.shape}")
-    unit = to_unit(values, limit=float(2**depth - 1), least=least)
+    unit = to_unit(values, limit=limit, least=least)
     channels = 1 if unit.shape[2] < 3 else 3
     return Samples(unit[..., :channels], unit[..., channels] if unit.shape[2] > channels else None)
 

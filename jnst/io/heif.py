@@ -60,11 +60,12 @@ def open_heif(stream: Any, path: AnyPath) -> Iterator[Source]:
     with contextlib.suppress(Exception):  # as of all EXIF
         exif.load(file.info.get("exif") or b"")
     profile = file.info.get("icc_profile")
-    depth = 16 if ";16" in file.mode else 8
+    depth = file.info.get("bit_depth", 8)
+    limit = float((2**depth - 1) << (16 - depth) if ";16" in file.mode else 255)  # pi-heif shifts them to the top
     space = color.Space(profile) if profile and color.kind_of_profile(profile) else space_of_exif(exif)
     yield Source(
         (height, width),
-        lambda least: to_samples(np.asarray(file), (height, width), depth, least),
+        lambda least: to_samples(np.asarray(file), (height, width), limit, least),
         space=space,
         is_transparent="A" in file.mode,
         exif=exif,
@@ -94,7 +95,7 @@ def open_jpegxl(stream: Any, path: AnyPath) -> Iterator[Source]:
         values = codecs.jpegxl_decode(data)
         if values.dtype.kind != "u":
             raise ValueError(f"samples of type {values.dtype}")
-        return to_samples(values, size, 8 * values.dtype.itemsize, least)
+        return to_samples(values, size, float(np.iinfo(values.dtype).max), least)
 
     yield Source(size, read, is_transparent=True)  # perhaps: the pixels tell
 
