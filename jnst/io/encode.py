@@ -81,8 +81,9 @@ def require_kind(path: AnyPath, writing: Writing) -> Kind:
         deep = ", ".join(suffix for suffix, kind in KINDS.items() if kind.deep)
         raise InputError(f"{path} cannot have 16 `bits`; give 8, or one of {deep}")
     if writing.bits == 16 or suffix == ".jxl":
-        optional.require("imagecodecs", path, f"a {kind.name} file")
-        optional.require(kind.deep, path, f"a {kind.name} file")
+        what = f"{kind.name} of {writing.bits} bits"
+        optional.require("imagecodecs", path, what)
+        optional.require(kind.deep, path, what)
     return kind
 
 
@@ -142,13 +143,16 @@ def encode(
 def _by_pillow(
     values: np.ndarray, kind: Kind, exif: Image.Exif, profile: bytes, dpi: tuple[float, float] | None
 ) -> bytes:
-    whole = io.BytesIO()
-    more: dict[str, Any] = {"dpi": dpi} if dpi and kind.name in ("PNG", "JPEG", "TIFF") else {}
+    whole, more = io.BytesIO(), dict(kind.options)
+    if dpi and kind.name in ("PNG", "JPEG", "TIFF"):
+        more["dpi"] = dpi
+    if kind.name == "TIFF" and exif._ifds:  # libtiff, by which Pillow compresses, writes no directories of EXIF
+        del more["compression"]
     if kind.name == "JPEG" and len(exif.tobytes()) > _SEGMENT:
         for tag in [*exif._ifds]:
             exif._ifds.pop(tag)
             exif.pop(tag, None)
-    Image.fromarray(values).save(whole, kind.name, exif=exif, icc_profile=profile, **kind.options, **more)
+    Image.fromarray(values).save(whole, kind.name, exif=exif, icc_profile=profile, **more)
     return whole.getvalue()
 
 

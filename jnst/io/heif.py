@@ -52,7 +52,7 @@ def open_heif(stream: Any, path: AnyPath) -> Iterator[Source]:
     Raises:
         InputError: pi-heif is not installed.
     """
-    package = optional.require("pi_heif", path, "a HEIC file")
+    package = optional.require("pi_heif", path, "HEIC")
     stream.seek(0)
     file = package.open_heif(io.BytesIO(stream.read()), convert_hdr_to_8bit=False)
     width, height = file.size
@@ -86,7 +86,7 @@ def open_jpegxl(stream: Any, path: AnyPath) -> Iterator[Source]:
     Raises:
         InputError: imagecodecs is not installed.
     """
-    codecs = optional.require("imagecodecs", path, "a JPEG XL file")
+    codecs = optional.require("imagecodecs", path, "JPEG XL")
     stream.seek(0)
     data = stream.read()
     size = size_of_jpegxl(data)

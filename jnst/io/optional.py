@@ -36,7 +36,7 @@ def require(name: str, path: AnyPath, what: str) -> Any:
     Args:
         name: `imagecodecs`, `tifffile` or `pi_heif`.
         path: of the file.
-        what: the file is, such as "a HEIC file".
+        what: the file is or will be, such as "HEIC".
 
     Returns:
         The module.
@@ -46,7 +46,7 @@ def require(name: str, path: AnyPath, what: str) -> Any:
     """
     module = find(name)
     if module is None:
-        raise InputError(f"{path} is {what}, which needs further packages: {INSTALL}")
+        raise InputError(f"{path}: {what} needs further packages: {INSTALL}")
     return module
 
 

@@ -69,8 +69,8 @@ def open_tiff(stream: Any, path: AnyPath, length: int) -> Iterator[Source]:
     Raises:
         InputError: tifffile is not installed, or the picture is of a kind that is none of grey, RGB and CMYK.
     """
-    tifffile = optional.require("tifffile", path, "a TIFF of a kind")
-    optional.require("imagecodecs", path, "a TIFF of a kind")
+    tifffile = optional.require("tifffile", path, "a TIFF of this kind")
+    optional.require("imagecodecs", path, "a TIFF of this kind")
     stream.seek(0)
     with tifffile.TiffFile(stream) as file:
         page = file.pages.first

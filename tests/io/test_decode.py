@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+from picture_files import chunk
 from PIL import Image, PngImagePlugin
 
 from jnst.errors import InputError
@@ -103,9 +104,6 @@ def test_every_listed_format_is_read(tmp_path, kind):
 
 def head_of(width: int, height: int) -> bytes:
     """A PNG that tells this size and has next to no pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (

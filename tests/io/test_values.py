@@ -2,26 +2,19 @@
 
 import logging
 import struct
-import zlib
 
 import numpy as np
 import pytest
+from picture_files import png
 from PIL import Image
 
 from jnst.errors import InputError
-from jnst.io import decode, image, optional
+from jnst.io import decode, image
 
 RNG = np.random.default_rng(0)
 RAMP = np.tile(np.arange(64, dtype=np.uint16) * 1040, (48, 1))  # 48 x 64
 RGB = np.kron(RNG.integers(0, 256, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint16) * 256 + 77
 WITHOUT = pytest.mark.usefixtures("no_extra")
-
-
-@pytest.fixture
-def no_extra(monkeypatch):
-    """As where nothing of the extra `photo` is installed."""
-    monkeypatch.setattr(optional, "find", lambda name: None)
-    monkeypatch.setattr(optional, "_told", set())
 
 
 @pytest.fixture
@@ -35,20 +28,6 @@ def tiff(tmp_path):
         return tmp_path / "in.tif"
 
     return write
-
-
-def png(tmp_path, color: int, depth: int, rows: np.ndarray, *extra: tuple[bytes, bytes]):
-    """A PNG by hand: Pillow writes no 16-bit colour."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    height, width = rows.shape[:2]
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)))
-    path = tmp_path / "in.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + b"".join(chunk(*e) for e in extra) + pixels + chunk(b"IEND", b""))
-    return path
 
 
 def check(path, expected, atol=1e-6):
@@ -218,5 +197,5 @@ def test_without_the_extra_pillow_reads_the_right_values(tiff, caplog, values, o
     ((RGB / 65535).astype(np.float32), {"photometric": "rgb"}),
 ])  # fmt: skip
 def test_without_the_extra_what_pillow_cannot_read_is_refused(tiff, values, options):
-    with pytest.raises(InputError, match=r"is a TIFF of a kind, which needs further packages: pip install .jnst.photo"):
+    with pytest.raises(InputError, match=r"in.tif: a TIFF of this kind needs further packages: pip install"):
         image.load(tiff(values, **options))
