@@ -86,9 +86,9 @@ def _hlg(values: np.ndarray) -> np.ndarray:
 
 
 SRGB = Space()
-ADOBE_RGB = Space(curve=power(563 / 256), primaries=(*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06))
-# ITU-T H.273, which cICP cites: colour primaries and transfer characteristics by their numbers
-_CICP_PRIMARIES: dict[int, Primaries] = {
+PRIMARIES_OF_ADOBE_RGB: Primaries = (*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+ADOBE_RGB = Space(curve=power(563 / 256), primaries=PRIMARIES_OF_ADOBE_RGB)
+PRIMARIES: dict[int, Primaries] = {
     1: BT709,
     4: (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),
     5: (*_D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),
@@ -98,7 +98,8 @@ _CICP_PRIMARIES: dict[int, Primaries] = {
     11: (0.314, 0.351, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
     12: (*_D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
 }
-_CICP_CURVES: dict[int, Curve] = {1: _bt709, 4: power(2.2), 5: power(2.8), 6: _bt709, 8: power(1.0), 13: srgb_to_light,
+"""by their numbers in ITU-T H.273, which PNG's cICP cites"""
+_CURVES: dict[int, Curve] = {1: _bt709, 4: power(2.2), 5: power(2.8), 6: _bt709, 8: power(1.0), 13: srgb_to_light,
                                   14: _bt709, 15: _bt709, 16: _pq, 18: _hlg}  # fmt: skip
 
 
@@ -109,9 +110,9 @@ def space_of_cicp(primaries: int, transfer: int) -> Space | None:
         primaries: colour primaries, such as 12 for Display P3.
         transfer: transfer characteristics, such as 13 for sRGB's.
     """
-    if primaries not in _CICP_PRIMARIES or transfer not in _CICP_CURVES:
+    if primaries not in PRIMARIES or transfer not in _CURVES:
         return None
-    return Space(curve=_CICP_CURVES[transfer], primaries=_CICP_PRIMARIES[primaries])
+    return Space(curve=_CURVES[transfer], primaries=PRIMARIES[primaries])
 
 
 @functools.cache

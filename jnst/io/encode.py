@@ -15,7 +15,7 @@ from PIL import Image
 from jnst.errors import InputError
 from jnst.io import optional
 from jnst.io.color import from_srgb, srgb_profile
-from jnst.io.metadata import Origin, make_exif
+from jnst.io.metadata import Origin, has_directories, make_exif, read_exif
 from jnst.io.paths import AnyPath
 
 
@@ -125,10 +125,10 @@ def encode(
         pixels = np.concatenate([pixels, alpha[..., None]], -1)
     kind_of_integer = np.uint16 if writing.bits == 16 else np.uint8
     values = np.round(pixels * np.iinfo(kind_of_integer).max).astype(kind_of_integer)
-    is_srgb = profile == srgb_profile()
-    exif = make_exif(
-        origin, description=description, software=_SOFTWARE, keep_gps=writing.keep_gps, is_srgb=is_srgb
-    )  # fmt: skip
+    facts = {"description": description, "software": _SOFTWARE, "is_srgb": profile == srgb_profile()}
+    exif = make_exif(origin, keep_gps=writing.keep_gps, **facts)
+    if kind.name == "JPEG" and len(exif) > _SEGMENT:
+        exif = make_exif(Origin(), keep_gps=False, **facts)
     try:
         if kind.name == "JPEG XL":
             return _jpegxl(values, exif)
@@ -140,23 +140,17 @@ def encode(
         raise InputError(f"{path} cannot be written ({error}); give another format") from None
 
 
-def _by_pillow(
-    values: np.ndarray, kind: Kind, exif: Image.Exif, profile: bytes, dpi: tuple[float, float] | None
-) -> bytes:
+def _by_pillow(values: np.ndarray, kind: Kind, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
     whole, more = io.BytesIO(), dict(kind.options)
     if dpi and kind.name in ("PNG", "JPEG", "TIFF"):
         more["dpi"] = dpi
-    if kind.name == "TIFF" and exif._ifds:  # libtiff, by which Pillow compresses, writes no directories of EXIF
+    if kind.name == "TIFF" and has_directories(exif):  # Pillow compresses by libtiff, which writes none
         del more["compression"]
-    if kind.name == "JPEG" and len(exif.tobytes()) > _SEGMENT:
-        for tag in [*exif._ifds]:
-            exif._ifds.pop(tag)
-            exif.pop(tag, None)
     Image.fromarray(values).save(whole, kind.name, exif=exif, icc_profile=profile, **more)
     return whole.getvalue()
 
 
-def _png_of_16_bits(values: np.ndarray, exif: Image.Exif, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
+def _png_of_16_bits(values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
     """By imagecodecs, which writes pixels only: what stands beside them goes behind the head."""
     whole = optional.find("imagecodecs").png_encode(values)
     head = 8 + 25  # signature and IHDR
@@ -164,7 +158,7 @@ def _png_of_16_bits(values: np.ndarray, exif: Image.Exif, profile: bytes, dpi: t
     if dpi:
         across, down = (round(number / 0.0254) for number in dpi)
         beside += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
-    beside += _chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    beside += _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
     return whole[:head] + beside + whole[head:]
 
 
@@ -172,10 +166,10 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _tiff_of_16_bits(values: np.ndarray, exif: Image.Exif, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
+def _tiff_of_16_bits(values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
     """By tifffile; of EXIF the tags that are a TIFF's own, which are texts."""
     whole = io.BytesIO()
-    texts = [(tag, 2, 0, str(value), True) for tag, value in exif.items() if isinstance(value, str)]
+    texts = [(tag, 2, 0, str(value), True) for tag, value in read_exif(exif).items() if isinstance(value, str)]
     optional.find("tifffile").imwrite(
         whole, values, photometric="rgb", compression="zlib", predictor=True, metadata=None, software=False,
         iccprofile=profile, extrasamples=["unassalpha"] if values.shape[-1] == 4 else None, extratags=texts,
@@ -184,10 +178,10 @@ def _tiff_of_16_bits(values: np.ndarray, exif: Image.Exif, profile: bytes, dpi: 
     return whole.getvalue()
 
 
-def _jpegxl(values: np.ndarray, exif: Image.Exif) -> bytes:
+def _jpegxl(values: np.ndarray, exif: bytes) -> bytes:
     """Of sRGB; without loss where it has 16 bits. EXIF is a box of the container, behind the code stream."""
     exact = values.dtype == np.uint16
     options = {"lossless": True} if exact else {"distance": _JPEGXL_DISTANCE}
     whole = optional.find("imagecodecs").jpegxl_encode(values, usecontainer=True, **options)
-    tags = b"\0\0\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+    tags = b"\0\0\0\0" + exif.removeprefix(b"Exif\0\0")
     return whole + struct.pack(">I", 8 + len(tags)) + b"Exif" + tags

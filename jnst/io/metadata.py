@@ -44,14 +44,16 @@ def keep(exif: Image.Exif) -> bytes:
     kept = Image.Exif()
     for tag in _KEPT:
         _copy(exif, kept, tag)
+    some = len(kept) > 0
     for name in (_CAMERA, _GPS):
         source, copy = _ifd(exif, name), Image.Exif()
         for tag in source:
             if name != _CAMERA or tag not in _LEFT_OUT:
                 _copy(source, copy, tag)
-        if len(copy):
+        if len(copy):  # an empty directory would be written, too
             kept.get_ifd(name).update(copy)
-    return kept.tobytes() if len(kept) or kept.get_ifd(_CAMERA) or kept.get_ifd(_GPS) else b""
+            some = True
+    return kept.tobytes() if some else b""
 
 
 def _ifd(exif: Image.Exif, name: int) -> Any:
@@ -73,7 +75,7 @@ def _copy(source: Any, target: Image.Exif, tag: int) -> None:
         return
 
 
-def make_exif(origin: Origin, *, description: str, software: str, keep_gps: bool, is_srgb: bool) -> Image.Exif:
+def make_exif(origin: Origin, *, description: str, software: str, keep_gps: bool, is_srgb: bool) -> bytes:
     """Makes the EXIF of a painted picture.
 
     Args:
@@ -86,16 +88,38 @@ def make_exif(origin: Origin, *, description: str, software: str, keep_gps: bool
     Returns:
         The tags.
     """
-    exif = Image.Exif()
-    if origin.exif:
-        exif.load(origin.exif)
-        camera = exif.get_ifd(_CAMERA)  # which reads it
-        if camera:
-            camera[_COLOR_SPACE] = _SRGB if is_srgb else _UNCALIBRATED
-        if exif.get_ifd(_GPS) and not keep_gps:
-            exif._ifds.pop(_GPS, None)
-            exif.pop(_GPS, None)
+    exif, old = Image.Exif(), read_exif(origin.exif)
+    exif.update({tag: old[tag] for tag in _KEPT if tag in old})
+    camera, place = dict(old.get_ifd(_CAMERA)), dict(old.get_ifd(_GPS))
+    if camera:
+        exif.get_ifd(_CAMERA).update(camera | {_COLOR_SPACE: _SRGB if is_srgb else _UNCALIBRATED})
+    if place and keep_gps:
+        exif.get_ifd(_GPS).update(place)
     exif[SOFTWARE] = software
     if description:
         exif[DESCRIPTION] = description
+    return exif.tobytes()
+
+
+def read_exif(data: bytes) -> Image.Exif:
+    """Reads tags.
+
+    Args:
+        data: of `make_exif` or `keep`.
+
+    Returns:
+        The tags.
+    """
+    exif = Image.Exif()
+    exif.load(data)
     return exif
+
+
+def has_directories(exif: bytes) -> bool:
+    """Returns whether there are tags of the camera or the place, which stand in directories of their own.
+
+    Args:
+        exif: of `make_exif`.
+    """
+    tags = read_exif(exif)
+    return _CAMERA in tags or _GPS in tags

@@ -40,8 +40,10 @@ def grey(gamma: float) -> bytes:
 
 def rgb(gamma: float, primaries=BT709) -> bytes:
     columns = (_SRGB_TO_XYZ @ rgb_to_rgb(primaries, BT709)).T
-    curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(gamma))
-    return _profile(b"RGB ", dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), map(_xyz, columns), strict=True)) | curves)
+    tags: dict[bytes, bytes] = {}
+    for channel, column in zip((b"r", b"g", b"b"), columns, strict=True):
+        tags |= {channel + b"XYZ": _xyz(column), channel + b"TRC": _curve(gamma)}
+    return _profile(b"RGB ", tags)
 
 
 def cmyk_as_grey() -> bytes:

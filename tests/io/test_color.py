@@ -16,10 +16,8 @@ GREY = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))  # 48 x 64
 MUTED = np.kron(RNG.integers(60, 190, (6, 8, 3)), np.ones((8, 8, 1))).astype(
     np.uint8
 )  # within sRGB in any of the spaces
-P3 = color.space_of_cicp(12, 13)
-PRIMARIES = color.ADOBE_RGB.primaries
-assert P3 is not None
-assert PRIMARIES is not None
+P3, WIDE = (color.PRIMARIES[number] for number in (12, 9))
+PRIMARIES = color.PRIMARIES_OF_ADOBE_RGB
 EXACT = pytest.mark.skipif(optional.find("imagecodecs") is None, reason="needs the extra photo")
 
 
@@ -55,8 +53,8 @@ def test_an_rgb_profile_counts_in_any_mode(tmp_path, mode):
     path = tmp_path / ("in.tif" if mode == "YCbCr" else "in.png")
     picture = Image.fromarray(MUTED)
     picture = picture.quantize(256) if mode == "P" else picture.convert(mode)
-    picture.save(path, icc_profile=rgb(2.2, P3.primaries))
-    expected = by_hand(np.asarray(picture.convert("RGB")), 563 / 256, P3.primaries)
+    picture.save(path, icc_profile=rgb(2.2, P3))
+    expected = by_hand(np.asarray(picture.convert("RGB")), 563 / 256, P3)
     check(path, expected, levels=0.1)
 
 
@@ -72,7 +70,7 @@ def test_a_profile_of_inks_counts(tmp_path):
 @EXACT
 def test_colour_is_converted_in_float_and_back(tmp_path):
     pixels = RNG.random((64, 64, 3)).astype(np.float32)
-    wide = rgb(1.8, color.space_of_cicp(9, 8).primaries)
+    wide = rgb(1.8, WIDE)
     there = color.from_srgb(pixels, wide)
     assert there is not None
     np.testing.assert_allclose(color.to_srgb(there, color.Space(wide)), pixels, atol=2e-5)
@@ -81,8 +79,8 @@ def test_colour_is_converted_in_float_and_back(tmp_path):
 
 @pytest.mark.usefixtures("no_extra")
 def test_without_the_extra_profiles_count_in_8_bits(tmp_path):
-    Image.fromarray(MUTED).save(tmp_path / "in.png", icc_profile=rgb(2.2, P3.primaries))
-    check(tmp_path / "in.png", by_hand(MUTED, 563 / 256, P3.primaries), levels=1.5)
+    Image.fromarray(MUTED).save(tmp_path / "in.png", icc_profile=rgb(2.2, P3))
+    check(tmp_path / "in.png", by_hand(MUTED, 563 / 256, P3), levels=1.5)
     Image.fromarray(GREY.astype(np.uint16) * 257).save(tmp_path / "in.png", icc_profile=grey(1.8))
     check(tmp_path / "in.png", color.light_to_srgb((GREY / 255) ** (461 / 256))[..., None], levels=1.5)
     assert color.from_srgb(MUTED / np.float32(255), rgb(2.2)) is None
@@ -137,7 +135,7 @@ AS_SRGB = (b"sRGB", b"\0")
 )
 def test_png_tells_its_colours_as_in_browsers(tmp_path, chunks, expected):
     if expected is None:  # sRGB's curve
-        primaries = P3.primaries if CICP in chunks else PRIMARIES
+        primaries = P3 if CICP in chunks else PRIMARIES
         light = color.srgb_to_light(MUTED / 255) @ color.rgb_to_rgb(primaries, color.BT709).T
         expected = color.light_to_srgb(light)
     check(png(tmp_path, 2, 8, MUTED, *chunks), expected)
