@@ -1,5 +1,6 @@
 """Files that are odd beside their pixels, or that are no pictures at all."""
 
+import contextlib
 import io
 import struct
 import threading
@@ -148,6 +149,29 @@ def test_a_large_picture_is_reduced_before_it_becomes_floats(tmp_path, monkeypat
     assert reduced.shape == whole.shape
     assert 96 <= max(seen[0]) <= 192  # of 512
     assert np.abs(reduced - whole).mean() < 0.02
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "jpeg", "packbits"])
+def test_a_damaged_tiff_prints_nothing(tmp_path, capfd, compression):
+    path = tmp_path / "in.tif"
+    Image.fromarray(np.tile(PIXELS, (4, 4, 1))).save(path, compression=compression)
+    data = bytearray(path.read_bytes())
+    data[200 : len(data) - 200] = b"\xff" * (len(data) - 400)
+    path.write_bytes(data)
+    with contextlib.suppress(InputError):  # some codecs take anything for pixels
+        image.load(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_tiff_of_odd_tags_prints_nothing(tmp_path, capfd):
+    path = tmp_path / "in.tif"
+    Image.fromarray(PIXELS).save(path, tiffinfo={277: 34308})  # samples a pixel, which Pillow tells its log
+    data = path.read_bytes()
+    place = data.index(struct.pack("<HHI", 277, 3, 1)) + 8
+    path.write_bytes(data[:place] + struct.pack("<H", 34308) + data[place + 2 :])
+    with pytest.raises(InputError):
+        image.load(path)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("error", [struct.error("odd"), IndexError("odd"), KeyError("odd"), MemoryError()])
