@@ -10,6 +10,8 @@ from jnst.io import optional
 from jnst.io.paths import AnyPath
 from jnst.io.source import Samples, to_unit
 
+DECODERS = {"PNG": "png_decode", "AVIF": "avif_decode", "JPEG2000": "jpeg2k_decode"}
+"""Pillow's name of a format -> function of imagecodecs"""
 _SIZ = b"\xff\x4f\xff\x51"
 """begins a JPEG 2000 code stream; the first component's depth stands 42 bytes on"""
 _HEAD = 2**16  # bytes in which a head is looked for
@@ -68,11 +70,10 @@ def tell(path: AnyPath, depth: int) -> None:
 
 
 def _read(file: Image.Image, depth: int, least: int) -> Samples:
-    codecs = optional.find("imagecodecs")
-    decoders = {"PNG": codecs.png_decode, "AVIF": codecs.avif_decode, "JPEG2000": codecs.jpeg2k_decode}
+    decode = getattr(optional.find("imagecodecs"), DECODERS[str(file.format)])
     stream: Any = file.fp  # pyright: ignore[reportAttributeAccessIssue]
     stream.seek(0)
-    values = decoders[str(file.format)](stream.read())
+    values = decode(stream.read())
     return to_samples(values, (file.height, file.width), float(2**depth - 1), least)
 
 
