@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, features
 
 from jnst.errors import InputError
 from jnst.io import optional
@@ -80,6 +80,8 @@ def require_kind(path: AnyPath, writing: Writing) -> Kind:
     if writing.bits == 16 and not kind.deep:
         deep = ", ".join(suffix for suffix, kind in KINDS.items() if kind.deep)
         raise InputError(f"{path} cannot have 16 `bits`; give 8, or one of {deep}")
+    if kind.name in ("AVIF", "WEBP") and not features.check(kind.name.lower()):
+        raise InputError(f"{path}: this machine's Pillow writes no {kind.name}; give another format")
     if writing.bits == 16 or suffix == ".jxl":
         what = f"{kind.name} of {writing.bits} bits"
         optional.require("imagecodecs", path, what)
@@ -136,7 +138,7 @@ def encode(
             write = _png_of_16_bits if kind.name == "PNG" else _tiff_of_16_bits
             return write(values, exif, profile, origin.dpi)
         return _by_pillow(values, kind, exif, profile, origin.dpi)
-    except (ValueError, struct.error) as error:  # a side over 65,535 pixels of a JPEG, 16,383 of a WebP
+    except (ValueError, RuntimeError, struct.error) as error:  # a side over 65,535 pixels of a JPEG, 16,383 of a WebP
         raise InputError(f"{path} cannot be written ({error}); give another format") from None
 
 
@@ -146,7 +148,8 @@ def _by_pillow(values: np.ndarray, kind: Kind, exif: bytes, profile: bytes, dpi:
         more["dpi"] = dpi
     if kind.name == "TIFF" and has_directories(exif):  # Pillow compresses by libtiff, which writes none
         del more["compression"]
-    Image.fromarray(values).save(whole, kind.name, exif=exif, icc_profile=profile, **more)
+    tags = read_exif(exif) if kind.name == "TIFF" else exif  # whose bytes it would read, and write in ASCII
+    Image.fromarray(values).save(whole, kind.name, exif=tags, icc_profile=profile, **more)
     return whole.getvalue()
 
 
@@ -169,7 +172,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def _tiff_of_16_bits(values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
     """By tifffile; of EXIF the tags that are a TIFF's own, which are texts."""
     whole = io.BytesIO()
-    texts = [(tag, 2, 0, str(value), True) for tag, value in read_exif(exif).items() if isinstance(value, str)]
+    texts = [(tag, 2, 0, text, True) for tag, text in read_exif(exif).items() if isinstance(text, str | bytes)]
     optional.find("tifffile").imwrite(
         whole, values, photometric="rgb", compression="zlib", predictor=True, metadata=None, software=False,
         iccprofile=profile, extrasamples=["unassalpha"] if values.shape[-1] == 4 else None, extratags=texts,

@@ -41,6 +41,15 @@ def keep(exif: Image.Exif) -> bytes:
     Returns:
         EXIF; empty where nothing is kept.
     """
+    try:
+        kept = _keep(exif)
+        make_exif(Origin(kept), description="", software="", keep_gps=True, is_srgb=True)
+    except Exception:  # tags that can be written alone but not together
+        return b""
+    return kept
+
+
+def _keep(exif: Image.Exif) -> bytes:
     kept = Image.Exif()
     for tag in _KEPT:
         _copy(exif, kept, tag)
@@ -68,11 +77,16 @@ def _copy(source: Any, target: Image.Exif, tag: int) -> None:
     try:
         if tag in source:
             alone = Image.Exif()
-            alone[tag] = source[tag]
+            alone[tag] = _writable(source[tag])
             alone.tobytes()
-            target[tag] = source[tag]
+            target[tag] = _writable(source[tag])
     except Exception:  # as above; struct.error and TypeError among them
         return
+
+
+def _writable(value: Any) -> Any:
+    """A text as bytes: Pillow reads those of the file as Latin-1, whatever they are, and writes ASCII alone."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
 
 
 def make_exif(origin: Origin, *, description: str, software: str, keep_gps: bool, is_srgb: bool) -> bytes:
@@ -90,14 +104,14 @@ def make_exif(origin: Origin, *, description: str, software: str, keep_gps: bool
     """
     exif, old = Image.Exif(), read_exif(origin.exif)
     exif.update({tag: old[tag] for tag in _KEPT if tag in old})
-    camera, place = dict(old.get_ifd(_CAMERA)), dict(old.get_ifd(_GPS))
+    camera, place = ({tag: _writable(value) for tag, value in old.get_ifd(name).items()} for name in (_CAMERA, _GPS))
     if camera:
         exif.get_ifd(_CAMERA).update(camera | {_COLOR_SPACE: _SRGB if is_srgb else _UNCALIBRATED})
     if place and keep_gps:
         exif.get_ifd(_GPS).update(place)
     exif[SOFTWARE] = software
     if description:
-        exif[DESCRIPTION] = description
+        exif[DESCRIPTION] = description.encode()
     return exif.tobytes()
 
 
@@ -108,10 +122,11 @@ def read_exif(data: bytes) -> Image.Exif:
         data: of `make_exif` or `keep`.
 
     Returns:
-        The tags.
+        The tags; texts of other letters than ASCII's are bytes, so that they can be written again.
     """
     exif = Image.Exif()
     exif.load(data)
+    exif.update({tag: _writable(value) for tag, value in exif.items()})
     return exif
 
 

@@ -12,11 +12,12 @@ from profiles import rgb
 from jnst.errors import InputError
 from jnst.io import color, encode, image, optional
 from jnst.io.encode import KINDS, Writing
-from jnst.io.metadata import Origin
+from jnst.io.metadata import Origin, keep
 
 PIXELS = np.asarray(picture(48, 64))
 EXTRA = pytest.mark.skipif(optional.find("imagecodecs") is None, reason="needs the extra photo")
 MAKER, CAMERA, GPS, ORIENTATION, DESCRIPTION, SOFTWARE = 0x010F, 0x8769, 0x8825, 0x0112, 0x010E, 0x0131
+EXACT = pytest.param(".tif", 16, marks=EXTRA)
 BY_PILLOW = [".png", ".jpg", ".webp", ".tif", ".avif"]
 
 
@@ -165,6 +166,37 @@ def test_what_a_format_cannot_hold_is_refused_before(tmp_path):
         image.require_image_format(tmp_path / "out.jpg", writing=Writing(bits=16))
     with pytest.raises(InputError, match=r"cannot be written .*; give another format"):
         encode.encode(np.zeros((1, 32, 16500, 3), np.float32), tmp_path / "out.webp")
+
+
+def test_a_pillow_without_a_codec_is_told_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(encode.features, "check", lambda name: False)
+    with pytest.raises(InputError, match=r"out.avif: this machine's Pillow writes no AVIF; give another format"):
+        image.require_image_format(tmp_path / "out.avif")
+    image.require_image_format(tmp_path / "out.png")
+
+
+@pytest.mark.parametrize(("suffix", "bits"), [(".jpg", 8), (".png", 8), (".tif", 8), EXACT])
+def test_texts_keep_their_letters(tmp_path, suffix, bits):
+    exif = Image.Exif()
+    exif[0x013B] = "Müller".encode()
+    path = tmp_path / "in.jpg"
+    Image.fromarray(np.uint8(PIXELS[0] * 255)).save(path, exif=exif)
+    options = {"description": "süß", "origin": image.read(path).origin, "writing": Writing(bits=bits)}
+    encoded = encode.encode(PIXELS, tmp_path / f"out{suffix}", **options)
+    assert "Müller".encode() in encoded
+    assert "süß".encode() in encoded
+
+
+def test_tags_that_cannot_be_written_together_are_none(monkeypatch):
+    exif = Image.Exif()
+    exif[MAKER] = "Maker"
+    assert keep(exif)
+
+    def fail(self, offset=8):
+        raise struct.error("odd")
+
+    monkeypatch.setattr(Image.Exif, "tobytes", fail)
+    assert keep(exif) == b""
 
 
 @pytest.mark.usefixtures("no_extra")
