@@ -24,6 +24,7 @@ POSITIONAL = {
 }  # fmt: skip
 # only these packages import that
 ONLY = {"tyro": "cli", "rich": "cli", "PIL": "io", "h5py": "io", "pooch": "io", "etils": "io"}
+OPTIONAL = ("imagecodecs", "tifffile", "pi_heif")  # by jnst.io.optional alone, which imports them by name
 # part of jnst: what else of jnst it may import
 MAY_IMPORT = {
     "errors": (),
@@ -70,6 +71,12 @@ def test_heavy_packages_have_one_home(path):
     for name in imports(path):
         home = ONLY.get(name.split(".")[0])
         assert home is None or under(name_of(path), home), f"only jnst.{home} may import {name}"
+
+
+def test_what_need_not_be_installed_is_imported_by_name_only():
+    for path in MODULES:
+        assert not {name.split(".")[0] for name in imports(path)} & set(OPTIONAL), path
+    assert all(f"`{name}`" in (PACKAGE / "io" / "optional.py").read_text() for name in OPTIONAL)
 
 
 @modules

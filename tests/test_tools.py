@@ -8,7 +8,9 @@ from helpers import ROOT, small_table
 
 from jnst.errors import InputError
 from jnst.io import formats, weights
+from jnst.io.decode import FORMATS, MORE_FORMATS
 from tools.convert_weights import convert
+from tools.format_table import table
 from tools.montage import GAP, montage
 
 
@@ -43,3 +45,9 @@ def test_a_montage_is_one_row_of_one_height():
     assert (row.width - GAP) % 2 == 0
     width = (row.width - GAP) // 2
     assert row.crop((0, 0, width, 60)).tobytes() == row.crop((width + GAP, 0, row.width, 60)).tobytes()
+
+
+def test_the_table_of_picture_formats_is_that_of_the_code():
+    shown = table()
+    assert shown in (ROOT / "docs" / "images.md").read_text(), "python -m tools.format_table prints it"
+    assert shown.count("\n") == len(FORMATS) + len(MORE_FORMATS) + 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from jnst.cli.options import Options, make_config
 from jnst.errors import InputError
 from jnst.io import image
+from jnst.io.encode import Writing
 from jnst.io.paths import UNFINISHED, AnyPath, canonical, is_folder, is_object, path_errors, require_file
 from jnst.io.pipes import STANDARD_INPUT, STANDARD_OUTPUT, is_special
 from jnst.network.architecture import MIN_SIDE
@@ -54,6 +55,7 @@ def require_output(
     overwrite: bool = False,
     present: Set[str] | None = None,
     as_image: bool = True,
+    writing: Writing = Writing(),  # noqa: B008 - frozen
     probe: bool = True,
 ) -> None:
     """Refuses a place where a file must not, or cannot, be written.
@@ -65,6 +67,7 @@ def require_output(
         overwrite: whether an existing file may be replaced.
         present: the names that the folder holds, where they are known already (a store takes long to tell of each).
         as_image: whether its extension must be that of an image format.
+        writing: how the picture is written.
         probe: whether to try if the folder can be written.
 
     Raises:
@@ -73,7 +76,7 @@ def require_output(
     if path == STANDARD_OUTPUT:
         return
     if as_image:
-        image.require_image_format(path)
+        image.require_image_format(path, writing=writing)
     if canonical(path) in inputs:
         raise InputError(f"{path} is also an input or another output; give another `{option}`")
     _require_name(path, option)

@@ -14,6 +14,7 @@ from jnst.cli.settings import ALIASES, settings_to_flags, text_to_setting
 from jnst.cli.tables import read_table
 from jnst.config import Config
 from jnst.errors import InputError
+from jnst.io.encode import Writing
 from jnst.io.paths import AnyPath, canonical, resolve_relative
 
 PATHS = ("content", "style", "output")
@@ -149,13 +150,14 @@ def _reading_error(path: AnyPath) -> InputError | None:
     return None
 
 
-def require_row_outputs(rows: Iterable[BatchRow], present: set[str], *, overwrite: bool) -> None:
+def require_row_outputs(rows: Iterable[BatchRow], present: set[str], *, overwrite: bool, writing: Writing) -> None:
     """Refuses rows whose pictures cannot be written; each folder is tried once.
 
     Args:
         rows: of a batch.
         present: names that are taken in the folder of the results.
         overwrite: whether they may be replaced.
+        writing: how the pictures are written.
 
     Raises:
         InputError: a picture that is also an input, cannot be written, or has the name of another one.
@@ -166,4 +168,4 @@ def require_row_outputs(rows: Iterable[BatchRow], present: set[str], *, overwrit
     for row in rows:
         probe = row.output.parent not in tried
         tried.add(row.output.parent)
-        require_output(row.output, inputs=inputs, overwrite=overwrite, present=present, probe=probe)
+        require_output(row.output, inputs=inputs, overwrite=overwrite, present=present, writing=writing, probe=probe)

@@ -27,34 +27,34 @@ class Kept(NamedTuple):
     """why it is not where it should be, and where it is instead, in one line; empty where all is well"""
 
 
-def save_or_keep(pixels: Any, path: AnyPath, *, description: str = "") -> Kept:
+def save_or_keep(pixels: Any, path: AnyPath, **more: Any) -> Kept:
     """Writes a picture; where that fails, in another folder, or as PNG, under a name that is free.
 
     Args:
         pixels: RGB in [0, 1], (1, h, w, 3).
         path: where it should be.
-        description: text for the file's EXIF ImageDescription.
+        more: for `image.save`: description, origin, writing.
 
     Returns:
         Where it is, and what was wrong.
     """
-    problem = _failure(pixels, path, description)
+    problem = _failure(pixels, path, more)
     if not problem:
         return Kept(path, "")
     failed = f"{path} cannot be written ({problem})"
     for place in _other_places(path):
-        if not _failure(pixels, place, description):
+        if not _failure(pixels, place, more):
             return Kept(place, f"{failed}; the picture is in {place} instead")
     return Kept(None, f"{failed}, nor any other folder; the picture is lost: make room first")
 
 
-def _failure(pixels: Any, path: AnyPath, description: str) -> str:
+def _failure(pixels: Any, path: AnyPath, more: dict[str, Any]) -> str:
     """Tries to write; what stands in the way, in a few words."""
     try:
         if path == STANDARD_OUTPUT:
-            _write_out(pixels, description)
+            _write_out(pixels, more)
         else:
-            image.save(pixels, path, description=description)
+            image.save(pixels, path, **more)
     except UnwritableError as error:
         return error.reason
     except Exception as error:  # encoders raise many kinds, as for a size that a format cannot have
@@ -62,11 +62,11 @@ def _failure(pixels: Any, path: AnyPath, description: str) -> str:
     return ""
 
 
-def _write_out(pixels: Any, description: str) -> None:
+def _write_out(pixels: Any, more: dict[str, Any]) -> None:
     """Writes PNG to standard output."""
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole.png"
-        image.save(pixels, whole, description=description)
+        image.save(pixels, whole, **more)
         sys.stdout.buffer.write(whole.read_bytes())
     sys.stdout.buffer.flush()
 

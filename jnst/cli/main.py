@@ -8,6 +8,7 @@ used, or the picture is not where it should be; 130, 143 and 129 stopped by Ctrl
 used is said in one line before anything is computed or written. JAX is imported only after the first checks.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -21,6 +22,21 @@ from jnst.cli.single import run_single
 from jnst.cli.terminal import lenient_streams, log
 from jnst.errors import InputError
 from jnst.io.paths import single_line
+
+
+class _Lines(logging.Handler):
+    """Prints what the package logs as all other lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a record.
+
+        Args:
+            record: of one line.
+        """
+        log(record.getMessage())
+
+
+_lines = _Lines()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +76,8 @@ def run(arguments: Sequence[str] | None) -> int:
         InputError: something given cannot be used.
     """
     options = parse(arguments)
+    _lines.setLevel(logging.ERROR if options.report.quiet else logging.WARNING)
+    logging.getLogger("jnst").addHandler(_lines)
     if options.report.version:
         print(f"jnst {version()}")
     elif options.preset.list_presets:

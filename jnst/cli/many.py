@@ -174,7 +174,7 @@ def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow]
         InputError: naming the first.
     """
     begun, overwrite = is_begun(out), options.file.overwrite
-    require_row_outputs(own, set() if begun else listdir(out), overwrite=overwrite)
+    require_row_outputs(own, set() if begun else listdir(out), overwrite=overwrite, writing=options.writing)
     if options.batch.contact_sheet:
         taken = {canonical(path) for row in rows for path in (row.content, row.style, row.output)}
         require_output(
@@ -203,7 +203,7 @@ def paint(
         from jnst.io.compile_cache import keep_compiled
 
         keep_compiled()
-    with Writer(manifest, reporter) as writer:
+    with Writer(manifest, reporter, options.writing) as writer:
         unreadable: dict[BatchRow, str] = {}
         jobs = make_jobs(todo, unreadable)
         for row, reason in unreadable.items():

@@ -16,6 +16,7 @@ import tyro
 from jnst.cli.settings import GROUPS, flag, group_class, settings_to_flags
 from jnst.config import Config
 from jnst.errors import InputError
+from jnst.io.encode import Writing
 from jnst.io.paths import AnyPath, parse_local_path, parse_path
 from jnst.io.pipes import STANDARD_INPUT, STANDARD_OUTPUT
 from jnst.network.architecture import Backbone
@@ -66,7 +67,8 @@ class FileOptions:
     output: Annotated[
         AnyPath | None, _output_arg, _hint("PATH", "CONTENT_STYLE.png beside CONTENT", aliases=["-o"])
     ] = None
-    """the picture to write, .png .jpg .webp or .tif, - for PNG on standard output; of many pictures, their folder"""
+    """the picture to write, .png .jpg .webp .tif .avif or .jxl, - for PNG on standard output; of many pictures, their
+    folder"""
     image_size: int = 512
     """longer side of the result in pixels, at least 32; enlarges with --upscale only; 0 keeps the content's size"""
     upscale: bool = False
@@ -159,6 +161,7 @@ class Options:
     style: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("STYLE")]] = MISSING_PATH
     """the painting, or a folder of them"""
     file: NoNegation[FileOptions] = field(default_factory=FileOptions)
+    writing: NoNegation[Writing] = field(default_factory=Writing)
     preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)
@@ -184,7 +187,8 @@ class RowOptions:
 
 Parsed = TypeVar("Parsed", Options, RowOptions)
 FLAGS = {option.name
-         for group in (Config, FileOptions, PresetOptions, WeightOptions, MachineOptions, BatchOptions, ReportOptions)
+         for group in (Config, FileOptions, Writing, PresetOptions, WeightOptions, MachineOptions, BatchOptions,
+                       ReportOptions)
          for option in fields(group)}  # fmt: skip
 """names of all fields that are options"""
 

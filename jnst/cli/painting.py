@@ -2,8 +2,9 @@
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jnst.cli.interrupts import exit_code, stop_on_signals
@@ -15,6 +16,7 @@ from jnst.cli.terminal import log, say
 from jnst.config import Config
 from jnst.errors import InputError, is_out_of_memory
 from jnst.io import image
+from jnst.io.metadata import Origin
 from jnst.io.paths import AnyPath
 from jnst.io.pipes import STANDARD_OUTPUT
 
@@ -33,6 +35,8 @@ class Images(NamedTuple):
     style: Any
     init: Any
     """of the content's size; None where the settings name the start"""
+    origin: Origin
+    """of the content: what else of it is written again"""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -70,8 +74,10 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
         trace.header(**description)
         result = paint(options, prepared, trace, signals)
         timer.phase("iterations", compile=result.compile_seconds)
-        recipe = json.dumps({"jnst": versions().get("jnst"), **description})
-        kept = save_or_keep(result.image, output, description=recipe)
+        recipe = json.dumps({"jnst": versions().get("jnst"), **_for_others(description)})
+        kept = save_or_keep(
+            result.image, output, description=recipe, origin=prepared.images.origin, writing=options.writing
+        )
         timer.phase("write")
         trace.footer(result, kept.path or output, timer.seconds)
     if kept.problem:
@@ -84,6 +90,13 @@ def _describe_run(options: Options, prepared: Prepared) -> dict[str, Any]:
     height, width = prepared.images.size
     return {"content": options.content.name, "style": options.style.name, "image_size": (height, width),
             "settings": asdict(prepared.config), "weights": prepared.weights.record()}  # fmt: skip
+
+
+def _for_others(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with names in place of paths: who is shown the picture need not know this machine's folders."""
+    weights, settings = description["weights"], description["settings"]
+    weights = weights | {name: Path(weights[name]).name for name in ("file", "normalized")}
+    return {**description, "weights": weights, "settings": settings | {"init": Path(settings["init"]).name}}
 
 
 def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequence[int]) -> "Result":
@@ -112,7 +125,9 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
             show(progress)
             trace.iterations(progress.new)
             if progress.iteration in steps:
-                save_intermediate(progress.image(), steps, progress.iteration)
+                save_intermediate(
+                    progress.image(), steps, progress.iteration, origin=images.origin, writing=options.writing
+                )
             return bool(signals)
 
         more = {"init": images.init, "callback_every": options.report.save_every, "callback": on_chunk}
@@ -128,16 +143,17 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
     raise InputError(f"not enough memory for {width}x{height} pixels; give a smaller `image_size`")
 
 
-def save_intermediate(pixels: Any, steps: dict[int, AnyPath], step: int) -> None:
+def save_intermediate(pixels: Any, steps: dict[int, AnyPath], step: int, **more: Any) -> None:
     """Writes an intermediate picture; where that fails it is told, and no further one is tried.
 
     Args:
         pixels: RGB in [0, 1], (1, h, w, 3).
         steps: where each goes, by its iteration; emptied after a failure.
         step: the iteration of this one.
+        more: for `image.save`: origin, writing.
     """
     try:
-        image.save(pixels, steps[step])
+        image.save(pixels, steps[step], **more)
     except InputError as error:
         steps.clear()
         log(f"no further intermediate pictures: {error}")

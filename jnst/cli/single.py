@@ -91,7 +91,7 @@ def validate_single(options: Options, config: Config) -> None:
     output, trace = output_path(options), options.report.trace
     read, overwrite = {canonical(path) for path in inputs}, options.file.overwrite
     for path in (output, *intermediate_paths(options, config).values()):
-        require_output(path, inputs=read, overwrite=overwrite, probe=path == output)  # one folder: one try
+        require_output(path, inputs=read, overwrite=overwrite, writing=options.writing, probe=path == output)
     if trace and canonical(trace) == canonical(output):
         raise InputError(f"`trace` and `output` are both {trace}; give two places")
     if trace:
@@ -130,10 +130,12 @@ def load_images(options: Options, config: Config) -> Images:
     file, content, style = options.file, options.content, options.style
     size = content_size(content, read_size(content), file.image_size, upscale=file.upscale)
     longer = round(max(size) * file.style_scale)
+    pixels, origin = image.read(content, size=size)
     return Images(
-        image.load(content, size=size),
+        pixels,
         image.load(style, size=style_size(style, read_size(style), longer)),
         None if config.init in INIT_NAMES else image.load(config.init, size=size),
+        origin,
     )
 
 

@@ -9,7 +9,10 @@ from jnst.cli.keeping import Kept, save_or_keep
 from jnst.cli.progress import BatchReporter
 from jnst.cli.terminal import log
 from jnst.errors import InputError
+from jnst.io import image
+from jnst.io.encode import Writing
 from jnst.io.manifest import Manifest
+from jnst.io.metadata import Origin
 
 if TYPE_CHECKING:
     from jnst.records import Result
@@ -28,14 +31,15 @@ class Writer:
         failures: why a row's picture is not where it should be.
     """
 
-    def __init__(self, manifest: Manifest, reporter: BatchReporter) -> None:
+    def __init__(self, manifest: Manifest, reporter: BatchReporter, writing: Writing) -> None:
         """Begins the thread.
 
         Args:
             manifest: open.
             reporter: is told of each picture, when it is written.
+            writing: how the pictures are written.
         """
-        self.manifest, self.reporter = manifest, reporter
+        self.manifest, self.reporter, self.writing = manifest, reporter, writing
         self.failures: dict[BatchRow, str] = {}
         self._pool, self._pending = ThreadPoolExecutor(1), list[tuple[BatchRow, Future[Kept]]]()
         self._lost, self._unrecorded = 0, False
@@ -85,7 +89,12 @@ class Writer:
             self.reporter.picture_done()
 
     def _write(self, row: BatchRow, result: "Result") -> Kept:
-        kept = save_or_keep(result.image, row.output)
+        assert result.image is not None
+        try:
+            origin = image.read_origin(row.content, result.image.shape[1:3])
+        except InputError:  # moved away meanwhile
+            origin = Origin()
+        kept = save_or_keep(result.image, row.output, origin=origin, writing=self.writing)
         if kept.problem:
             return kept
         facts = {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,

@@ -6,43 +6,59 @@ text) never stops them.
 
 import contextlib
 import io
+import logging
 import os
 import threading
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from jnst.errors import InputError
+from jnst.io import deep, heif, optional, pixels, tiff
+from jnst.io.color import SRGB, to_srgb
+from jnst.io.metadata import Origin, keep
 from jnst.io.paths import AnyPath, read_streamed, require_file, single_line
-from jnst.io.pixels import to_float
+from jnst.io.source import Source
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
 """what is read: pictures that Pillow decodes within the process (an EPS starts another program, whatever its name)"""
+MORE_FORMATS = ("HEIC", "JPEG XL")
+"""what is read with the extra `photo`"""
+DEEP_FORMATS = ("PPM", "TIFF", *deep.DECODERS, *MORE_FORMATS)
+"""of which more than 8 bits are read; with the extra, but for PPM, and PNG and TIFF in grey"""
 MOST_PIXELS = 10**9
 LARGE = 24 * 10**6
 """pixels above which a picture is reduced before it becomes floats"""
 PIXELS_PER_BYTE = 20_000
 """no encoder packs more into a byte of a large picture (PNG: 8,256): a head that promises it has no pixels behind it"""
-_ORIENTATION = 0x0112  # EXIF tag
-_TURNED = (5, 6, 7, 8)  # by 90 degrees
-_TRANSPOSES = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_TURNS = {
+    2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1], 4: lambda x: x[::-1], 5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: np.rot90(x, -1), 7: lambda x: x[::-1, ::-1].swapaxes(0, 1), 8: np.rot90,
+}  # fmt: skip
+"""what each EXIF orientation asks for; 5 and more are by 90 degrees"""
 _opening = threading.Lock()
+tiff.silence_libtiff()
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs on damaged files it raises, too
 # of text and profiles beside the pixels: Pillow refuses the whole picture for one of over a megabyte. Its decoder reads
 # these limits at any time, so they hold for the whole process
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 2**26)
 PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, 2**28)
+
+
+class Decoded(NamedTuple):
+    """What a file holds, upright."""
+
+    pixels: Float[np.ndarray, "1 h w 3"]
+    """RGB (sRGB) in [0, 1], transparency laid on white; of a large file perhaps fewer than it has"""
+    size: tuple[int, int]
+    """the file's own (height, width)"""
+    origin: Origin
+    """with the opacity, of as many pixels"""
 
 
 def read_size(path: AnyPath) -> tuple[int, int]:
@@ -57,11 +73,11 @@ def read_size(path: AnyPath) -> tuple[int, int]:
     Raises:
         InputError: no such file, or none whose head is that of an image.
     """
-    with _opened(path) as file:
-        return _upright(file.size, _orientation(file))
+    with _opened(path) as source:
+        return _upright(source)
 
 
-def decode(path: AnyPath, *, longest: int = 0) -> tuple[Float[np.ndarray, "1 h w 3"], tuple[int, int]]:
+def decode(path: AnyPath, *, longest: int = 0) -> Decoded:
     """Reads an image file.
 
     Args:
@@ -69,64 +85,68 @@ def decode(path: AnyPath, *, longest: int = 0) -> tuple[Float[np.ndarray, "1 h w
         longest: longer side in pixels to which it will be brought, 0 if none: a large one is not decoded in full.
 
     Returns:
-        RGB in [0, 1], and the file's own (height, width), after the EXIF orientation; pixels of a large file may be
-        fewer, but at least twice `longest`.
+        Pixels, size and what else is kept; pixels of a large file may be fewer, but at least twice `longest`.
 
     Raises:
         InputError: no such file, not an image, a damaged or too large one.
     """
-    with _opened(path) as file:
-        size, reduce = file.size, longest and file.width * file.height > LARGE
-        if reduce and file.format == "JPEG":
-            width, height = (-(-2 * longest * side // max(size)) for side in size)
-            file.draft(None, (width, height))
-        file.load()
-        orientation = _orientation(file)
-        picture = _reduced(file, 2 * longest) if reduce else file
-        if orientation in _TRANSPOSES:
-            picture = picture.transpose(_TRANSPOSES[orientation])
-        return to_float(picture), _upright(size, orientation)
+    with _opened(path) as source:
+        height, width = source.size
+        large = LARGE if source.space == SRGB else LARGE // 12  # converting colours takes 0.2 s a megapixel
+        color, alpha = source.read(2 * longest if height * width > large else 0)
+        rgb = to_srgb(color, source.space)
+        if alpha is not None:
+            rgb = rgb * alpha[..., None] + (1 - alpha[..., None])
+        turn = _TURNS.get(source.orientation, np.asarray)
+        upright = np.ascontiguousarray(turn(rgb))[None]
+        opacity = None if alpha is None or alpha.min() == 1 else np.ascontiguousarray(turn(alpha))
+        return Decoded(upright, _upright(source), _origin(source)._replace(alpha=opacity))
 
 
-def _reduced(file: Image.Image, longest: int) -> Image.Image:
-    """The picture by means of whole squares, its longer side still at least `longest`; of 8-bit modes only."""
-    factor = max(file.size) // longest
-    if factor < 2 or file.mode.startswith(("I", "F")):
-        return file
-    if file.mode in ("P", "PA", "1"):
-        file = file.convert("RGBA" if file.has_transparency_data else "RGB")
-    return file.reduce(factor)
+def read_origin(path: AnyPath) -> Origin:
+    """Reads what stands beside an image's pixels, from the head of its file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        All but the opacity itself.
+
+    Raises:
+        InputError: as of `read_size`.
+    """
+    with _opened(path) as source:
+        return _origin(source)
 
 
-def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """(height, width) of a picture once it is turned, from Pillow's (width, height)."""
-    width, height = size
-    return (width, height) if orientation in _TURNED else (height, width)
+def _origin(source: Source) -> Origin:
+    dpi = source.dpi
+    if dpi and source.orientation > 4:
+        dpi = (dpi[1], dpi[0])
+    exif = keep(source.exif) if source.exif is not None else b""
+    return Origin(exif, source.space.profile, dpi, source.is_transparent)
 
 
-def _orientation(file: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none or none that can be read. Pillow turns a TIFF by itself."""
-    if file.format == "TIFF":
-        return 1
-    try:
-        value: Any = file.getexif().get(_ORIENTATION, 1)
-        return value if value in _TRANSPOSES else 1
-    except Exception:  # whatever Pillow's reader of EXIF raises: the pixels are there without it
-        return 1
+def _upright(source: Source) -> tuple[int, int]:
+    """(height, width) of a picture once it is turned."""
+    height, width = source.size
+    return (width, height) if source.orientation > 4 else (height, width)
 
 
 @contextlib.contextmanager
-def _opened(path: AnyPath) -> Iterator[Image.Image]:
+def _opened(path: AnyPath) -> Iterator[Source]:
     """The image in a file; whatever is raised while it is open is told as the file's fault, in one line."""
     require_file(path)
     try:
-        whole = read_streamed(path)
-        length = os.path.getsize(path) if whole is None else len(whole)
-        with warnings.catch_warnings():
+        with contextlib.ExitStack() as stack:
+            whole = read_streamed(path)
+            stream: Any = stack.enter_context(open(path, "rb")) if whole is None else io.BytesIO(whole)
+            length = stream.seek(0, os.SEEK_END)
+            stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")  # Pillow's hints on large or odd files; real trouble raises
-            with _open(path if whole is None else io.BytesIO(whole)) as file:
-                _check_pixels(path, file, length)
-                yield file
+            source = _open(stream, path, length, stack)
+            _check_pixels(path, source, length)
+            yield source
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -138,20 +158,70 @@ def _opened(path: AnyPath) -> Iterator[Image.Image]:
         raise InputError(f"{path} cannot be read ({single_line(error)}); give a whole image file") from None
 
 
-def _open(source: Any) -> Image.Image:
+def _open(stream: Any, path: AnyPath, length: int, stack: contextlib.ExitStack) -> Source:
+    """Finds the reader of a file by its first bytes; what it opens is closed with the stack."""
+    stream.seek(0)
+    head = stream.read(16)
+    is_tiff = head.startswith(tiff.MAGIC)
+    try:
+        file = stack.enter_context(_open_with_pillow(stream))
+    except UnidentifiedImageError:
+        if is_tiff:
+            return stack.enter_context(tiff.open_tiff(stream, path, length))
+        if heif.is_heif(head):
+            return stack.enter_context(heif.open_heif(stream, path))
+        if heif.is_jpegxl(head):
+            return stack.enter_context(heif.open_jpegxl(stream, path))
+        raise
+    source = pixels.open_pillow(file)
+    if is_tiff:
+        return _open_tiff(file, source, stream, path, length, stack)
+    depth = deep.depth_of(file)
+    if not depth:
+        return source
+    read = deep.reader(file, depth)
+    return replace(source, read=read or _telling(source, path, depth))
+
+
+def _open_tiff(
+    file: Image.Image, source: Source, stream: Any, path: AnyPath, length: int, stack: contextlib.ExitStack
+) -> Source:
+    """Samples of more than 8 bits by tifffile, where it is installed."""
+    if not tiff.is_deep(file):
+        return source
+    if optional.find("tifffile") is None and tiff.is_read_rightly(file):
+        single = file.mode.startswith(("I", "F"))
+        return source if single else replace(source, read=_telling(source, path, 16))
+    exact = stack.enter_context(tiff.open_tiff(stream, path, length))
+    return replace(exact, exif=source.exif, dpi=source.dpi)
+
+
+def _telling(source: Source, path: AnyPath, depth: int) -> Any:
+    """Reads 8 bits, and says so."""
+
+    def read(least: int) -> Any:
+        deep.tell(path, depth)
+        return source.read(least)
+
+    return read
+
+
+def _open_with_pillow(stream: Any) -> Image.Image:
     """Opens without Pillow's own limit of pixels, which is the whole process's, so it is put back at once."""
+    stream.seek(0)
     with _opening:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(source, formats=FORMATS)
+            return Image.open(stream, formats=FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_pixels(path: AnyPath, file: Image.Image, length: int) -> None:
-    pixels = file.width * file.height
-    if pixels > MOST_PIXELS:
+def _check_pixels(path: AnyPath, source: Source, length: int) -> None:
+    height, width = source.size
+    count = height * width
+    if count > MOST_PIXELS:
         raise InputError(f"{path} has over {MOST_PIXELS // 10**6} million pixels; reduce it to fewer first")
-    if pixels > max(LARGE, PIXELS_PER_BYTE * length):
-        shown = f"{file.width}x{file.height} pixels in {length} bytes"
+    if count > max(LARGE, PIXELS_PER_BYTE * length):
+        shown = f"{width}x{height} pixels in {length} bytes"
         raise InputError(f"{path} cannot be read (it tells {shown}); give a whole image file")

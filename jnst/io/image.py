@@ -4,7 +4,7 @@ Sizes are (height, width) in pixels, in the order of an array's axes; messages t
 done in float, one channel at a time, so that nothing passes through 8 bits on its way.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -13,27 +13,21 @@ from PIL import Image
 from jnst.errors import InputError
 from jnst.io.atomic import write_whole
 from jnst.io.decode import decode
+from jnst.io.decode import read_origin as decode_origin
+from jnst.io.encode import Writing, encode, require_kind
+from jnst.io.metadata import Origin
 from jnst.io.paths import AnyPath, is_object, parse_path, require_writable_folder, store_errors
 from jnst.network.architecture import MIN_SIDE
 
 NumpyImage = Float[np.ndarray, "1 h w 3"]
 AnyImage = Float[Any, "n _h _w 3"]  # of NumPy or JAX, which is not imported for it
-_SAVE_OPTIONS = {
-    ".png": {"format": "PNG"},
-    ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    ".webp": {"format": "WEBP", "quality": 95, "method": 4},
-    ".tif": {"format": "TIFF", "compression": "tiff_deflate"},
-    ".tiff": {"format": "TIFF", "compression": "tiff_deflate"},
-}
-_SOFTWARE, _DESCRIPTION = 0x0131, 0x010E  # EXIF tags
 
 
 def load(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | None = None) -> NumpyImage:
     """Reads an image file.
 
-    One of `decode.FORMATS`; EXIF orientation applied; an embedded colour profile converted to sRGB; greyscale, palette,
-    CMYK and 16 bits converted; transparency laid on white.
+    One of `decode.FORMATS`; EXIF orientation applied; the colour space that the file tells converted to sRGB;
+    greyscale, palette, CMYK and any number of bits converted; transparency laid on white (docs/images.md).
 
     Args:
         path: the file.
@@ -46,11 +40,58 @@ def load(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | No
     Raises:
         InputError: no such file, not an image, a damaged or too large one, or a side under 32 pixels.
     """
+    return read(path, image_size=image_size, size=size).pixels
+
+
+class Photograph(NamedTuple):
+    """What is read of an image file."""
+
+    pixels: NumpyImage
+    """RGB (sRGB) in [0, 1], transparency laid on white"""
+    origin: Origin
+    """EXIF, colour profile, resolution, and opacity of the same size"""
+
+
+def read(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | None = None) -> Photograph:
+    """Reads an image file, with what is to be written again with the painted picture.
+
+    Args:
+        path: as of `load`.
+        image_size: as of `load`.
+        size: as of `load`.
+
+    Returns:
+        Pixels and origin.
+
+    Raises:
+        InputError: as of `load`.
+    """
     path = parse_path(path)
-    pixels, (height, width) = decode(path, longest=max(size) if size else image_size)
+    pixels, (height, width), origin = decode(path, longest=max(size) if size else image_size)
     if min(height, width) < MIN_SIDE:
         raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
-    return resize(pixels, *(size or fit((height, width), image_size)))
+    target = size or fit((height, width), image_size)
+    if origin.alpha is not None:
+        opacity = np.repeat(origin.alpha[None, ..., None], 3, -1)
+        origin = origin._replace(alpha=np.ascontiguousarray(resize(opacity, *target)[0, ..., 0]))
+    return Photograph(resize(pixels, *target), origin)
+
+
+def read_origin(path: AnyPath, size: tuple[int, int]) -> Origin:
+    """Reads what of an image file is to be written again; its pixels are decoded only where they have opacity.
+
+    Args:
+        path: the file.
+        size: (height, width) of the opacity.
+
+    Returns:
+        The origin.
+
+    Raises:
+        InputError: as of `load`.
+    """
+    origin = decode_origin(path)
+    return read(path, size=size).origin if origin.is_transparent else origin
 
 
 def fit(size: tuple[int, int], image_size: int) -> tuple[int, int]:
@@ -93,52 +134,57 @@ def resize(images: AnyImage, height: int, width: int) -> Float[np.ndarray, "n {h
     return np.clip(resampled, 0, 1)
 
 
-def save(image: NumpyImage, path: str | AnyPath, *, description: str = "") -> None:
-    """Writes an image, rounded to 8 bits, in the format of the extension: the whole file or nothing.
+def save(
+    image: NumpyImage,
+    path: str | AnyPath,
+    *,
+    description: str = "",
+    origin: Origin = Origin(),  # noqa: B008 - a tuple
+    writing: Writing = Writing(),  # noqa: B008 - frozen
+) -> None:
+    """Writes an image, in the format of the extension: the whole file or nothing.
 
     Args:
         image: RGB in [0, 1].
-        path: ends in .png, .jpg, .jpeg (quality 95, 4:4:4), .webp or .tif, .tiff.
+        path: ends in .png, .jpg, .jpeg (quality 95, 4:4:4), .webp, .tif, .tiff, .avif or .jxl.
         description: text for the file's EXIF ImageDescription.
+        origin: of the photograph, whose EXIF, resolution and opacity go with it.
+        writing: bits, colour space, and what of the photograph is kept.
 
     Raises:
         InputError: an unknown extension, or a place that cannot be written.
     """
     path = parse_path(path)
-    picture = Image.fromarray(np.round(np.clip(image[0], 0, 1) * 255).astype(np.uint8))
-    exif = Image.Exif()
-    exif[_SOFTWARE] = "jnst"
-    if description:
-        exif[_DESCRIPTION] = description
-    require_image_format(path) if is_object(path) else require_writable(path)
-    write_whole(path, lambda file: picture.save(file, exif=exif, **_SAVE_OPTIONS[path.suffix.lower()]))
+    require_image_format(path, writing=writing) if is_object(path) else require_writable(path, writing=writing)
+    content = encode(image, path, description=description, origin=origin, writing=writing)
+    write_whole(path, lambda file: file.write(content))
 
 
-def require_writable(path: AnyPath) -> None:
+def require_writable(path: AnyPath, *, writing: Writing = Writing()) -> None:  # noqa: B008 - frozen
     """Refuses a path to which `save` would fail.
 
     Args:
         path: of the file to write; it may exist.
+        writing: how.
 
     Raises:
         InputError: an unknown extension, a directory, a folder that is missing or cannot be written.
     """
-    require_image_format(path)
+    require_image_format(path, writing=writing)
     with store_errors(path):
         if path.is_dir():
             raise InputError(f"{path} is a directory; give the path of the image to write")
     require_writable_folder(path)
 
 
-def require_image_format(path: AnyPath) -> None:
-    """Refuses a path whose extension names no format that images are written in.
+def require_image_format(path: AnyPath, *, writing: Writing = Writing()) -> None:  # noqa: B008 - frozen
+    """Refuses a path whose extension names no format that images are written in so.
 
     Args:
         path: of the file to write.
+        writing: how.
 
     Raises:
         InputError: with the extensions that do.
     """
-    if path.suffix.lower() not in _SAVE_OPTIONS:
-        known = ", ".join(_SAVE_OPTIONS)
-        raise InputError(f"{path} has the extension {path.suffix!r}; an image can be written as {known}")
+    require_kind(path, writing)

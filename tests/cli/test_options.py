@@ -164,10 +164,11 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
     assert stop.value.code == 0
     shown = capsys.readouterr().out
     assert shown.startswith("usage: jnst ")
-    for group in ("file", "preset", "balance", "layer", "solver", "weight", "machine", "batch", "report"):
+    for group in ("file", "writing", "preset", "balance", "layer", "solver", "weight", "machine", "batch", "report"):
         assert f"{group} options" in shown
     for option in (
-        "-o PATH, --output PATH", "--image-size INT", "--style-scale FLOAT", "--overwrite", "--preset NAME",
+        "-o PATH, --output PATH", "--image-size INT", "--style-scale FLOAT", "--overwrite", "--bits {8,16}",
+        "--alpha {keep,white}",        "--colour-space {srgb,input}", "--keep-gps", "--preset NAME",
         "--list-presets", "--loss {relative,mse,sum}", "--strength FLOAT", "--content-weight FLOAT", "--tv-weight",
         "--content-layers LAYER ...", "--style-layers LAYER ...", "--style-layer-weights FLOAT ...",
         "--style-sizes INT", "--style-pyramid-levels INT", "--style-unit {both,painting}", "--pooling",

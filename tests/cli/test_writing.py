@@ -15,6 +15,7 @@ from jnst.cli.progress import BatchReporter
 from jnst.cli.writing import MOST_LOST, Writer
 from jnst.config import Config
 from jnst.io.atomic import UnwritableError
+from jnst.io.encode import Writing
 
 PIXELS = np.full((1, 32, 32, 3), 0.5, np.float32)
 
@@ -24,7 +25,7 @@ def writer():
     """With a manifest that takes all."""
     reporter = BatchReporter(20, 0, lambda done, seconds, text: None, quiet=True)
     manifest: Any = SimpleNamespace(add=lambda row, facts: None)
-    with Writer(manifest, reporter) as writer:
+    with Writer(manifest, reporter, Writing()) as writer:
         yield writer
 
 
@@ -40,7 +41,7 @@ def submit(writer, count):
 
 @pytest.mark.parametrize(("lost", "in_vain"), [(MOST_LOST - 1, False), (MOST_LOST, True)])
 def test_pictures_that_no_folder_takes_end_the_batch_in_time(writer, monkeypatch, lost, in_vain):
-    monkeypatch.setattr(writing, "save_or_keep", lambda pixels, path: Kept(None, "no room"))
+    monkeypatch.setattr(writing, "save_or_keep", lambda pixels, path, **more: Kept(None, "no room"))
     submit(writer, lost)
     assert writer.in_vain == in_vain
     assert list(writer.failures.values()) == ["no room"] * lost
@@ -50,7 +51,7 @@ def test_pictures_that_no_folder_takes_end_the_batch_in_time(writer, monkeypatch
 def test_one_that_is_kept_elsewhere_is_not_in_vain(writer, monkeypatch, tmp_path):
     answers = [Kept(None, "no room")] * (MOST_LOST - 1) + [Kept(tmp_path, "elsewhere")]
     kept = iter([*answers, *answers])
-    monkeypatch.setattr(writing, "save_or_keep", lambda pixels, path: next(kept))
+    monkeypatch.setattr(writing, "save_or_keep", lambda pixels, path, **more: next(kept))
     submit(writer, 2 * MOST_LOST)
     assert not writer.in_vain
     assert len(writer.failures) == 2 * MOST_LOST

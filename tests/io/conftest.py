@@ -1,8 +1,10 @@
-"""A disk without room, for the tests of what is written."""
+"""A disk without room, and a machine without the extra `photo`, for the tests of reading and writing files."""
 
 import resource
 
 import pytest
+
+from jnst.io import optional
 
 
 @pytest.fixture
@@ -12,3 +14,10 @@ def small_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def no_extra(monkeypatch):
+    """As where nothing of the extra `photo` is installed."""
+    monkeypatch.setattr(optional, "find", lambda name: None)
+    monkeypatch.setattr(optional, "_told", set())

@@ -1,5 +1,6 @@
 """Files that are odd beside their pixels, or that are no pictures at all."""
 
+import contextlib
 import io
 import struct
 import threading
@@ -7,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+from picture_files import chunk
 from PIL import Image, PngImagePlugin
 
 from jnst.errors import InputError
@@ -104,9 +106,6 @@ def test_every_listed_format_is_read(tmp_path, kind):
 def head_of(width: int, height: int) -> bytes:
     """A PNG that tells this size and has next to no pixels."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 400)) + chunk(b"IEND", b"")
@@ -144,12 +143,35 @@ def test_a_large_picture_is_reduced_before_it_becomes_floats(tmp_path, monkeypat
     Image.fromarray(smooth).save(path, exif=exif)
     whole = image.load(path, image_size=48)
     monkeypatch.setattr(decode, "LARGE", 10_000)
-    convert = decode.to_float
-    monkeypatch.setattr(decode, "to_float", lambda file: seen.append(file.size) or convert(file))
+    convert = decode.to_srgb
+    monkeypatch.setattr(decode, "to_srgb", lambda color, space: seen.append(color.shape) or convert(color, space))
     reduced = image.load(path, image_size=48)
     assert reduced.shape == whole.shape
     assert 96 <= max(seen[0]) <= 192  # of 512
     assert np.abs(reduced - whole).mean() < 0.02
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "jpeg", "packbits"])
+def test_a_damaged_tiff_prints_nothing(tmp_path, capfd, compression):
+    path = tmp_path / "in.tif"
+    Image.fromarray(np.tile(PIXELS, (4, 4, 1))).save(path, compression=compression)
+    data = bytearray(path.read_bytes())
+    data[200 : len(data) - 200] = b"\xff" * (len(data) - 400)
+    path.write_bytes(data)
+    with contextlib.suppress(InputError):  # some codecs take anything for pixels
+        image.load(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_tiff_of_odd_tags_prints_nothing(tmp_path, capfd):
+    path = tmp_path / "in.tif"
+    Image.fromarray(PIXELS).save(path, tiffinfo={277: 34308})  # samples a pixel, which Pillow tells its log
+    data = path.read_bytes()
+    place = data.index(struct.pack("<HHI", 277, 3, 1)) + 8
+    path.write_bytes(data[:place] + struct.pack("<H", 34308) + data[place + 2 :])
+    with pytest.raises(InputError):
+        image.load(path)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("error", [struct.error("odd"), IndexError("odd"), KeyError("odd"), MemoryError()])

@@ -10,7 +10,8 @@ from PIL import Image, ImageCms
 
 from jnst.errors import InputError
 from jnst.io import image
-from jnst.io.pixels import to_float
+from jnst.io.color import SRGB, to_srgb
+from jnst.io.pixels import samples_of
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (40, 48, 3), np.uint8)
@@ -48,7 +49,9 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     picture = Image.fromarray(PIXELS).resize((64, 64)).convert("L" if mode in ("LA", "PA") else "RGB").convert(mode)
     name = "in.tif" if mode in ("CMYK", "YCbCr") else "in.png"
     unwritable = mode in ("PA", "HSV")
-    pixels = to_float(picture) if unwritable else image.load(write(tmp_path, picture, name))
+    pixels = (
+        to_srgb(samples_of(picture).color, SRGB)[None] if unwritable else image.load(write(tmp_path, picture, name))
+    )
     assert pixels.shape == (1, 64, 64, 3)
     expected = np.asarray(picture.convert("RGB"), np.float32) / 255
     np.testing.assert_allclose(pixels[0], expected, atol=2 / 255)

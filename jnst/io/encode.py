@@ -1,0 +1,190 @@
+"""Pictures as files: formats by extension, bits, colour space, opacity, and what is kept of the photograph."""
+
+import io
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image, features
+
+from jnst.errors import InputError
+from jnst.io import optional
+from jnst.io.color import from_srgb, srgb_profile
+from jnst.io.metadata import Origin, has_directories, make_exif, read_exif
+from jnst.io.paths import AnyPath
+
+
+class Kind(NamedTuple):
+    """A format that pictures are written in."""
+
+    name: str
+    alpha: bool
+    """whether it holds opacity"""
+    deep: str = ""
+    """package that writes 16 bits; empty where the format has 8"""
+    options: Mapping[str, Any] = MappingProxyType({})
+    """Pillow's; none where Pillow does not write it"""
+
+
+_JPEG = Kind("JPEG", alpha=False, options={"quality": 95, "subsampling": 0})
+_TIFF = Kind("TIFF", alpha=True, deep="tifffile", options={"compression": "tiff_deflate"})
+KINDS = {
+    ".png": Kind("PNG", alpha=True, deep="imagecodecs"),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": Kind("WEBP", alpha=True, options={"quality": 95, "method": 4}),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".avif": Kind("AVIF", alpha=True, options={"quality": 90, "subsampling": "4:4:4"}),
+    ".jxl": Kind("JPEG XL", alpha=True, deep="imagecodecs"),
+}
+"""extension -> format"""
+_JPEGXL_DISTANCE = 0.5  # of Butteraugli; 1 is just noticeable
+_SEGMENT = 65_000  # bytes of EXIF that a JPEG can hold
+_SOFTWARE = "jnst"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How the picture is written, and what of the photograph goes with it."""
+
+    bits: Literal[8, 16] = 8
+    """a channel; 16 in .png, .tif and .jxl, with the extra photo"""
+    alpha: Literal["keep", "white"] = "keep"
+    """of a photograph with transparency: keep it, or lay it on white"""
+    colour_space: Literal["srgb", "input"] = "srgb"
+    """of the picture: sRGB, or that of the photograph's ICC profile"""
+    keep_gps: bool = False
+    """keep the place where the photograph was taken, which is left out of its EXIF tags otherwise"""
+
+
+def require_kind(path: AnyPath, writing: Writing) -> Kind:
+    """Returns the format that a path's extension names.
+
+    Args:
+        path: of the file to write.
+        writing: how.
+
+    Raises:
+        InputError: an extension of no format, one that has not so many bits, a package that is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in KINDS:
+        raise InputError(f"{path} has the extension {path.suffix!r}; an image can be written as {', '.join(KINDS)}")
+    kind = KINDS[suffix]
+    if writing.bits == 16 and not kind.deep:
+        deep = ", ".join(suffix for suffix, kind in KINDS.items() if kind.deep)
+        raise InputError(f"{path} cannot have 16 `bits`; give 8, or one of {deep}")
+    if kind.name in ("AVIF", "WEBP") and not features.check(kind.name.lower()):
+        raise InputError(f"{path}: this machine's Pillow writes no {kind.name}; give another format")
+    if writing.bits == 16 or suffix == ".jxl":
+        what = f"{kind.name} of {writing.bits} bits"
+        optional.require("imagecodecs", path, what)
+        optional.require(kind.deep, path, what)
+    return kind
+
+
+def encode(
+    image: Float[np.ndarray, "1 h w 3"],
+    path: AnyPath,
+    *,
+    description: str = "",
+    origin: Origin = Origin(),  # noqa: B008 - frozen
+    writing: Writing = Writing(),
+) -> bytes:
+    """Encodes a picture in the format of the extension.
+
+    Args:
+        image: RGB (sRGB) in [0, 1], transparency laid on white.
+        path: whose extension counts.
+        description: text for EXIF's ImageDescription.
+        origin: of the photograph.
+        writing: how.
+
+    Returns:
+        The whole file.
+
+    Raises:
+        InputError: as of `require_kind`, or a picture that the format cannot hold.
+    """
+    kind, pixels, alpha = require_kind(path, writing), np.clip(image[0], 0, 1), origin.alpha
+    profile = srgb_profile()
+    if alpha is not None and kind.alpha and writing.alpha == "keep":
+        opaque = np.maximum(alpha, np.float32(1e-6))[..., None]  # so that on white it is the picture that was painted
+        pixels = np.clip(1 - (1 - pixels) / opaque, 0, 1)
+    else:
+        alpha = None
+    if writing.colour_space == "input" and origin.profile and kind.name != "JPEG XL":
+        converted = from_srgb(pixels, origin.profile)
+        if converted is not None:
+            pixels, profile = converted, origin.profile
+    if alpha is not None:
+        pixels = np.concatenate([pixels, alpha[..., None]], -1)
+    kind_of_integer = np.uint16 if writing.bits == 16 else np.uint8
+    values = np.round(pixels * np.iinfo(kind_of_integer).max).astype(kind_of_integer)
+    facts = {"description": description, "software": _SOFTWARE, "is_srgb": profile == srgb_profile()}
+    exif = make_exif(origin, keep_gps=writing.keep_gps, **facts)
+    if kind.name == "JPEG" and len(exif) > _SEGMENT:
+        exif = make_exif(Origin(), keep_gps=False, **facts)
+    try:
+        if kind.name == "JPEG XL":
+            return _jpegxl(values, exif)
+        if writing.bits == 16:
+            write = _png_of_16_bits if kind.name == "PNG" else _tiff_of_16_bits
+            return write(values, exif, profile, origin.dpi)
+        return _by_pillow(values, kind, exif, profile, origin.dpi)
+    except (ValueError, RuntimeError, struct.error) as error:  # a side over 65,535 pixels of a JPEG, 16,383 of a WebP
+        raise InputError(f"{path} cannot be written ({error}); give another format") from None
+
+
+def _by_pillow(values: np.ndarray, kind: Kind, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
+    whole, more = io.BytesIO(), dict(kind.options)
+    if dpi and kind.name in ("PNG", "JPEG", "TIFF"):
+        more["dpi"] = dpi
+    if kind.name == "TIFF" and has_directories(exif):  # Pillow compresses by libtiff, which writes none
+        del more["compression"]
+    tags = read_exif(exif) if kind.name == "TIFF" else exif  # whose bytes it would read, and write in ASCII
+    Image.fromarray(values).save(whole, kind.name, exif=tags, icc_profile=profile, **more)
+    return whole.getvalue()
+
+
+def _png_of_16_bits(values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
+    """By imagecodecs, which writes pixels only: what stands beside them goes behind the head."""
+    whole = optional.find("imagecodecs").png_encode(values)
+    head = 8 + 25  # signature and IHDR
+    beside = _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
+    if dpi:
+        across, down = (round(number / 0.0254) for number in dpi)
+        beside += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
+    beside += _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    return whole[:head] + beside + whole[head:]
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _tiff_of_16_bits(values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
+    """By tifffile; of EXIF the tags that are a TIFF's own, which are texts."""
+    whole = io.BytesIO()
+    texts = [(tag, 2, 0, text, True) for tag, text in read_exif(exif).items() if isinstance(text, str | bytes)]
+    optional.find("tifffile").imwrite(
+        whole, values, photometric="rgb", compression="zlib", predictor=True, metadata=None, software=False,
+        iccprofile=profile, extrasamples=["unassalpha"] if values.shape[-1] == 4 else None, extratags=texts,
+        **({"resolution": dpi, "resolutionunit": "inch"} if dpi else {}),
+    )  # fmt: skip
+    return whole.getvalue()
+
+
+def _jpegxl(values: np.ndarray, exif: bytes) -> bytes:
+    """Of sRGB; without loss where it has 16 bits. EXIF is a box of the container, behind the code stream."""
+    exact = values.dtype == np.uint16
+    options = {"lossless": True} if exact else {"distance": _JPEGXL_DISTANCE}
+    whole = optional.find("imagecodecs").jpegxl_encode(values, usecontainer=True, **options)
+    tags = b"\0\0\0\0" + exif.removeprefix(b"Exif\0\0")
+    return whole + struct.pack(">I", 8 + len(tags)) + b"Exif" + tags

@@ -1,0 +1,61 @@
+"""The packages of the extra `photo`, which need not be installed, and what is said where they are not."""
+
+import functools
+import importlib
+import logging
+from typing import Any
+
+from jnst.errors import InputError
+from jnst.io.paths import AnyPath
+
+INSTALL = 'pip install "jnst[photo]"'
+_log = logging.getLogger("jnst")
+_told: set[str] = set()
+
+
+@functools.cache
+def find(name: str) -> Any:
+    """Imports a package, when it is first needed.
+
+    Args:
+        name: `imagecodecs`, `tifffile` or `pi_heif`.
+
+    Returns:
+        The module, or None where it is not installed.
+    """
+    logging.getLogger(name).addHandler(logging.NullHandler())  # tifffile's remarks on odd files; trouble raises
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def require(name: str, path: AnyPath, what: str) -> Any:
+    """Imports a package that a file needs.
+
+    Args:
+        name: `imagecodecs`, `tifffile` or `pi_heif`.
+        path: of the file.
+        what: the file is or will be, such as "HEIC".
+
+    Returns:
+        The module.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    module = find(name)
+    if module is None:
+        raise InputError(f"{path}: {what} needs further packages: {INSTALL}")
+    return module
+
+
+def tell(text: str) -> None:
+    """Logs a line about a file, once a process, as a warning of the logger `jnst`.
+
+    Args:
+        text: one line.
+    """
+    if text not in _told:
+        _told.add(text)
+        _log.warning(text)
