@@ -9,7 +9,10 @@ from jnst.cli.progress import download_bar, log
 from jnst.io import image
 
 if TYPE_CHECKING:
+    from jnst.io.formats import Input
     from jnst.io.weights import Weights
+
+_INPUTS: dict[str, "Input"] = {"caffe": "caffe-bgr", "torch": "torch-rgb"}
 
 
 def load_weights(options: Options) -> "Weights":
@@ -28,6 +31,7 @@ def load_weights(options: Options) -> "Weights":
         loaded = weights.find(
             choice.backbone,
             path=str(choice.weights) if choice.weights else None,
+            input=_INPUTS[choice.weights_input] if choice.weights_input else None,
             offline=choice.offline,
             notify=lambda message: log(message, quiet=quiet),
             progress=progress,
