@@ -24,7 +24,7 @@ from jnst.io.pickle_records import (
     set_item,
 )
 
-MOST_OPERATIONS = 300_000
+MOST_OPERATIONS = 200_000
 """a checkpoint with its optimizer has some ten thousand"""
 DEEPEST = 8
 """containers within containers in which arrays are looked for"""
