@@ -1,4 +1,5 @@
 import json
+import os
 
 import h5py
 import numpy as np
@@ -163,6 +164,11 @@ def test_truncated_files_are_refused(tmp_path, tables, name, architecture, input
 def test_unknown_endings_missing_files_and_other_content(tmp_path):
     with pytest.raises(InputError, match="no such weight file"):
         formats.read(tmp_path / "vgg19.h5")
+    with pytest.raises(InputError, match=r"cannot be opened: File name too long; give a file that can be read"):
+        formats.read(tmp_path / ("x" * 300))
+    os.mkfifo(tmp_path / "pipe.h5")
+    with pytest.raises(InputError, match="no such weight file"):
+        formats.read(tmp_path / "pipe.h5")
     (tmp_path / "vgg19.onnx").write_bytes(b"x")
     with pytest.raises(InputError, match=r"\(1 bytes\) is of no known kind; weights are read from HDF5, NumPy"):
         formats.read(tmp_path / "vgg19.onnx")

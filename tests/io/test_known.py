@@ -62,6 +62,16 @@ def load(path, **options):
     return weights.load(path, notify=said.append, **options), said
 
 
+def test_a_native_file_in_the_other_order_is_not_taken_for_a_changed_one(tmp_path):
+    table = table_of(OXFORD_16, input="torch-rgb")
+    first = table.layers["conv1_1"]
+    first["kernel"] = np.ascontiguousarray(first["kernel"][:, :, ::-1])
+    formats.write(dataclasses.replace(table, sha256=weights.checksum(table)), tmp_path / "vgg16.h5")
+    loaded, _ = load(tmp_path / "vgg16.h5")
+    assert loaded.input == "caffe-bgr"
+    assert loaded.sha256 == weights.checksum(table_of(OXFORD_16))
+
+
 @names
 def test_the_numbers_count_before_layout_and_name(tmp_path, network):
     other = "torch-rgb" if network.input == "caffe-bgr" else "caffe-bgr"

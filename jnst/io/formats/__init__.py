@@ -73,9 +73,12 @@ def read(path: Path, *, input: Input | None = None) -> Table:
     Raises:
         InputError: no such file, one of an unknown kind, a damaged one, or one that holds no VGG convolution.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such weight file; give an existing one")
-    kind, opener = _container(path)
+    try:
+        if not path.is_file():
+            raise InputError(f"{path}: no such weight file; give an existing one")
+        kind, opener = _container(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror}; give a file that can be read") from None
     try:
         with opener(path) as contents:
             layers, layout = find_layers(path, contents)
@@ -127,7 +130,8 @@ def _settle(
         how = "it is read as" if given else f"{by} says"
         note = f"{path.name} holds the numbers of {network.name}, which are {network.input}; {how} {said}"
         note += ", as asked" if given else ": the numbers count"
-    table = dataclasses.replace(table, input=given or network.input, note=note)
+    sha256 = "" if turned else table.sha256  # it is over the arrays in their other order
+    table = dataclasses.replace(table, input=given or network.input, note=note, sha256=sha256)
     return table if "source" in about else dataclasses.replace(table, source=network.name, license=network.license)
 
 

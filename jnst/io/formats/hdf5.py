@@ -39,7 +39,7 @@ def open_hdf5(path: Path, *, member: str | None = None) -> Iterator[Contents]:
         InputError: one that is damaged, leads into other files, or asks for more than weights need.
     """
     command = [sys.executable, "-P", str(_CHILD), str(path), *([member] if member else [])]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PATH": "::"}
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
     environment.pop("PYTHONFAULTHANDLER", None)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment) as child:

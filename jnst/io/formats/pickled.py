@@ -16,6 +16,7 @@ from jnst.io.pickle_records import Array, Dtype, Storage, Tensor, UnreadableErro
 from jnst.io.unpickle import find_arrays, interpret
 
 _STORED = {"Float": "f4", "Double": "f8", "Half": "f2", "BFloat16": "bfloat16"}
+_WIDTHS = {"Double": 8, "Long": 8, "Float": 4, "Int": 4, "Half": 2, "BFloat16": 2, "Short": 2}
 _STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 
 ReadStorage = Callable[[Storage, int, int], bytes]
@@ -125,10 +126,11 @@ def _open_stream(file: BinaryIO, size: int) -> tuple[Any, ReadStorage]:
     places: dict[str, tuple[int, int]] = {}
     for key in keys:
         head = file.read(8)
-        if len(head) < 8 or not isinstance(key, str):
+        if not isinstance(key, str) or key not in kinds:
+            raise UnreadableError("it has numbers that no tensor has")
+        if len(head) < 8:
             break
-        width = np.dtype(_WIDTHS.get(kinds.get(key, "Float"), "u1")).itemsize
-        places[key] = file.tell(), struct.unpack("<Q", head)[0] * width
+        places[key] = file.tell(), struct.unpack("<Q", head)[0] * _WIDTHS.get(kinds[key], 1)
         if sum(places[key]) > size:
             break
         file.seek(sum(places[key]))
@@ -141,6 +143,3 @@ def _open_stream(file: BinaryIO, size: int) -> tuple[Any, ReadStorage]:
         return file.read(count)
 
     return content, read
-
-
-_WIDTHS = {"Float": "f4", "Double": "f8", "Half": "f2", "BFloat16": "u2", "Long": "i8", "Int": "i4", "Short": "i2"}
