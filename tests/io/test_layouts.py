@@ -96,6 +96,23 @@ def test_the_taps_tell_the_order_of_the_axes_not_the_container(axes):
     assert layers["conv1_1"]["kernel"].shape == (3, 3, 3, 3)
 
 
+def test_layers_stand_in_the_order_of_the_network_whatever_the_files():
+    for names, axes, _ in CASES.values():
+        layers, _ = find_layers(FILE, contents(names, axes=axes))
+        backwards, _ = find_layers(
+            FILE, Contents(dict(reversed(contents(names, axes=axes).entries.items())), axes=axes)
+        )
+        assert list(backwards) == list(layers)
+        assert all((backwards[name]["bias"] == layers[name]["bias"]).all() for name in layers)
+
+
+def test_names_that_a_terminal_would_obey_are_shown_as_letters():
+    evil = "\x1b[2J\n" + "x" * 1000 + "/"
+    refused(Contents({evil + "conv1_1/kernel": Entry((3,), "\x1b[8m", lambda: np.zeros(3))}), r"^[ -~]{1,250}$")
+    both = {evil + "conv1_1/kernel": entry(1, 3), evil + "x/conv1_1/kernel": entry(1, 3)}
+    refused(Contents(both), r"^[ -~]{1,250}$")
+
+
 def refused(file, message):
     with pytest.raises(InputError, match=message) as caught:
         find_layers(FILE, file)

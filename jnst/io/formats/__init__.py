@@ -21,7 +21,7 @@ import numpy as np
 
 from jnst.errors import InputError
 from jnst.io.formats import hdf5, matconvnet, numpy_, pickled, safetensors, torch_, zipped
-from jnst.io.formats.contents import Contents
+from jnst.io.formats.contents import Contents, one_line
 from jnst.io.formats.known import recognise
 from jnst.io.formats.layouts import Layout, find_layers
 from jnst.io.formats.table import INPUTS, MEAN_COLOUR, Input, Table, detect_architecture, parse_input
@@ -85,7 +85,7 @@ def read(path: Path, *, input: Input | None = None) -> Table:
     except InputError:
         raise
     except Exception as error:  # each library raises its own on damaged files
-        text = " ".join(str(error).split())[:200] or type(error).__name__
+        text = one_line(str(error)) or type(error).__name__
         size = path.stat().st_size
         message = f"{path} ({size} bytes) cannot be read as {kind} weights: {text}; get the file again"
         raise InputError(message) from None

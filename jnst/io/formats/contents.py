@@ -46,6 +46,19 @@ class Contents:
     """order of a kernel's axes where its shape does not tell"""
 
 
+def one_line(text: str, *, limit: int = 200) -> str:
+    """Makes words of a file, or of a library about it, fit for a message.
+
+    Args:
+        text: anything, also control characters that a terminal would obey.
+        limit: letters that are kept.
+
+    Returns:
+        Its printable letters in one line.
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())[:limit]
+
+
 def check_entry(path: Path, name: str, entry: Entry) -> None:
     """Refuses what can be no kernel or bias, by what its file declares.
 
@@ -58,8 +71,8 @@ def check_entry(path: Path, name: str, entry: Entry) -> None:
         InputError: no floats, or too many.
     """
     if entry.dtype not in FLOATS or any(side < 0 for side in entry.shape) or math.prod(entry.shape) > MOST_NUMBERS:
-        kind = f"{entry.dtype[:40]} of shape {str(entry.shape)[:80]}"
-        raise InputError(f"{path}: {name[:80]} is {kind}, no kernel or bias; get the file again")
+        kind = f"{one_line(entry.dtype, limit=40)} of shape {str(entry.shape)[:80]}"
+        raise InputError(f"{path}: {one_line(name, limit=80)} is {kind}, no kernel or bias; get the file again")
 
 
 def read_entry(path: Path, name: str, entry: Entry) -> np.ndarray:
@@ -81,8 +94,8 @@ def read_entry(path: Path, name: str, entry: Entry) -> np.ndarray:
     except InputError:
         raise
     except Exception as error:  # each library raises its own on damaged numbers
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{path}: {name[:80]} cannot be read ({text}); get the file again") from None
+        text = one_line(str(error)) or type(error).__name__
+        raise InputError(f"{path}: {one_line(name, limit=80)} cannot be read ({text}); get the file again") from None
 
 
 def from_bfloat16(numbers: np.ndarray) -> np.ndarray:

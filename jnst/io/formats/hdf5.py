@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from jnst.errors import InputError
-from jnst.io.formats.contents import Contents, Entry
+from jnst.io.formats.contents import Contents, Entry, one_line
 from jnst.io.formats.table import Table, detect_architecture
 
 _CHILD = Path(__file__).with_name("hdf5_child.py")
@@ -82,7 +82,7 @@ def _answer(path: Path, child: subprocess.Popen[bytes], tell: IO[bytes]) -> dict
         raise InputError(f"{path} is damaged: the HDF5 library does not get through it; get the file again")
     said = json.loads(line)
     if "error" in said:
-        text = " ".join(said["error"].split())[:200]
+        text = one_line(said["error"])
         raise InputError(f"{path}: {text}") if said["refused"] else ValueError(text)
     return said
 

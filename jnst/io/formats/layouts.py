@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jnst.errors import InputError
-from jnst.io.formats.contents import MOST_IN_ALL, Contents, Entry, check_entry, read_entry
+from jnst.io.formats.contents import MOST_IN_ALL, Contents, Entry, check_entry, one_line, read_entry
 from jnst.io.formats.table import OXFORD, TORCHVISION, Input
 from jnst.network.architecture import BLOCKS, block_of, layer_names
 
@@ -97,23 +97,21 @@ def find_layers(path: Path, contents: Contents) -> tuple[dict[str, dict[str, np.
     Raises:
         InputError: two candidates for one layer, batch normalisation, or an array that cannot be read.
     """
-    found = [
-        (layout, match, name)
-        for name in contents.entries
-        if not _OPTIMIZER.search(name) and (fit := _layout_of(name)) and (layout := fit[0]) and (match := fit[1])
-    ]
+    found = [item for name in contents.entries if (item := _match(name))]
     if not found:
         return {}, None
     layout = found[0][0]
     other = next((item for item in found if item[0] is not layout), None)
     if other:
-        raise InputError(f"{path}: {found[0][2]} and {other[2]} are of two networks; give a file with one network")
+        both = f"{one_line(found[0][2], limit=80)} and {one_line(other[2], limit=80)}"
+        raise InputError(f"{path}: {both} are of two networks; give a file with one network")
     _refuse_batch_norm(path, contents.entries, found)
     chosen: dict[tuple[str, str], str] = {}
     for layer, match, name in _layers_of(path, found):
         part = _part_of(match, contents.entries[name])
         if (layer, part) in chosen:
-            raise InputError(f"{path}: {name} is a second {part} of one layer; give a file with one network")
+            again = one_line(name, limit=80)
+            raise InputError(f"{path}: {again} is a second {part} of one layer; give a file with one network")
         chosen[layer, part] = name
     if len({layer for layer, _ in chosen}) > _MOST_LAYERS:
         raise InputError(f"{path} has more layers than any VGG; give VGG-16 or VGG-19 weights")
@@ -125,10 +123,12 @@ def find_layers(path: Path, contents: Contents) -> tuple[dict[str, dict[str, np.
 Found = list[tuple[Layout, re.Match[str], str]]
 
 
-def _layout_of(name: str) -> tuple[Layout, re.Match[str]] | None:
+def _match(name: str) -> tuple[Layout, re.Match[str], str] | None:
     plain = name.replace(".", "/").removesuffix(":0")
+    if _OPTIMIZER.search(plain):
+        return None
     fits = ((layout, layout.pattern.search(plain)) for layout in LAYOUTS)
-    return next(((layout, match) for layout, match in fits if match), None)
+    return next(((layout, match, name) for layout, match in fits if match), None)
 
 
 def _refuse_batch_norm(path: Path, names: Mapping[str, Entry], found: Found) -> None:
@@ -139,8 +139,8 @@ def _refuse_batch_norm(path: Path, names: Mapping[str, Entry], found: Found) -> 
         number = int(groups.get("feature") or 0) + 1  # it follows its convolution
         normed = {f"{beside}{number}/running_mean", f"{beside}batch_normalization/vars/0", f"{beside}BatchNorm_0/mean"}
         if normed & plain:
-            message = f"{path} holds a VGG with batch normalisation (beside {name}); give VGG-16 or VGG-19 without it"
-            raise InputError(message)
+            held = f"a VGG with batch normalisation (beside {one_line(name, limit=80)})"
+            raise InputError(f"{path} holds {held}; give VGG-16 or VGG-19 without it")
 
 
 def _layers_of(path: Path, found: Found) -> Iterator[tuple[str, re.Match[str], str]]:
@@ -194,7 +194,7 @@ def _read(path: Path, contents: Contents, chosen: Mapping[tuple[str, str], str])
         if part == "kernel" and array.ndim == 4 and _is_oihw(array.shape, contents.axes):
             array = array.transpose(2, 3, 1, 0)
         layers.setdefault(layer, {})[part] = np.ascontiguousarray(array)
-    return layers
+    return dict(sorted(layers.items()))
 
 
 def _is_oihw(shape: tuple[int, ...], default: str) -> bool:
