@@ -99,9 +99,8 @@ def test_the_taps_tell_the_order_of_the_axes_not_the_container(axes):
 def test_layers_stand_in_the_order_of_the_network_whatever_the_files():
     for names, axes, _ in CASES.values():
         layers, _ = find_layers(FILE, contents(names, axes=axes))
-        backwards, _ = find_layers(
-            FILE, Contents(dict(reversed(contents(names, axes=axes).entries.items())), axes=axes)
-        )
+        entries = contents(names, axes=axes).entries
+        backwards, _ = find_layers(FILE, Contents({name: entries[name] for name in reversed([*entries])}, axes=axes))
         assert list(backwards) == list(layers)
         assert all((backwards[name]["bias"] == layers[name]["bias"]).all() for name in layers)
 
