@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import h5py
 import numpy as np
 
 from jnst.errors import InputError
@@ -94,6 +93,8 @@ def write_hdf5(table: Table, path: Path) -> None:
         table: kernels HWIO and biases, float32.
         path: the file; replaced where it exists.
     """
+    import h5py  # not at the top: reading does not need it here
+
     with h5py.File(path, "w") as file:
         file.attrs["architecture"] = detect_architecture(table.layers)
         for key in ("input", "source", "sha256", "license"):
@@ -110,6 +111,8 @@ def write_keras(table: Table, path: Path) -> None:
         table: kernels HWIO and biases, float32.
         path: the file; replaced where it exists.
     """
+    import h5py  # not at the top: reading does not need it here
+
     with h5py.File(path, "w") as file:
         names = ["block{}_conv{}".format(*re.findall(r"\d", name)) for name in table.layers]
         file.attrs["layer_names"] = [name.encode() for name in names]
