@@ -34,7 +34,7 @@ Writer = Callable[[Table, Path], None]
 CONTAINERS: dict[str, tuple[re.Pattern[bytes], Opener]] = {
     "HDF5": (re.compile(rb"(?s)(?:.{0}|.{512}|.{1024}|.{2048})\x89HDF\r\n\x1a\n"), hdf5.open_hdf5),
     "zip": (re.compile(rb"PK\x03\x04|PK\x05\x06"), zipped.open_zip),
-    "MATLAB": (re.compile(rb"(?s).{126}(?:IM|MI)"), matconvnet.open_matconvnet),
+    "MATLAB": (re.compile(rb"(?s)MATLAB.{120}(?:IM|MI)"), matconvnet.open_matconvnet),
     "safetensors": (re.compile(rb"(?s).{8}\{"), safetensors.open_safetensors),
     "NumPy": (re.compile(rb"\x93NUMPY"), pickled.open_pickle),
     "pickle": (re.compile(rb"\x80[\x00-\x05]|[(}\]c]"), pickled.open_pickle),
@@ -110,7 +110,7 @@ def _settle(
     path: Path, layers: dict[str, dict[str, np.ndarray]], layout: Layout, contents: Contents, given: Input | None
 ) -> Table:
     """The table with its input convention: the user's word before the numbers', these before the file's."""
-    about = {key: str(value) for key, value in contents.about.items()}
+    about = {key: one_line(str(value), limit=500) for key, value in contents.about.items()}
     if about.get("input"):
         said, by = parse_input(path, about["input"]), "its own note"
     elif named := _named_input(path):
