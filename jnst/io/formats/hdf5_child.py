@@ -131,11 +131,9 @@ def _serve(source: Any) -> None:
 
 
 def _type_of(data: h5py.Dataset) -> str:
-    """A dataset's type as `f4`, in whatever order of bytes; anything else by NumPy's name."""
+    """A dataset's type as `f4`, in whatever order of bytes; anything else by NumPy's code (its name would open a file)."""
     dtype = data.dtype
-    return (
-        f"f{dtype.itemsize}" if dtype.kind == "f" else dtype.str
-    )  # (printing others would open one of NumPy's modules)
+    return f"f{dtype.itemsize}" if dtype.kind == "f" else dtype.str
 
 
 def main() -> None:
