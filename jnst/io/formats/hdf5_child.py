@@ -131,7 +131,7 @@ def _serve(source: Any) -> None:
 
 
 def _type_of(data: h5py.Dataset) -> str:
-    """A dataset's type as `f4`, in whatever order of bytes; anything else by NumPy's code (its name would open a file)."""
+    """A dataset's type as `f4`, in whatever order of bytes; else by NumPy's code: its name would open a file."""
     dtype = data.dtype
     return f"f{dtype.itemsize}" if dtype.kind == "f" else dtype.str
 
