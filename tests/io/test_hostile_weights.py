@@ -17,6 +17,7 @@ from helpers import tiny_table
 
 from jnst.errors import InputError
 from jnst.io import formats, unpickle
+from jnst.io.formats import matlab
 from jnst.io.formats.npy import read_header
 
 
@@ -188,6 +189,14 @@ MATLAB = {
 def test_matlab_files_that_harm_are_refused(tmp_path, case):
     (tmp_path / "vgg19.mat").write_bytes(mat(MATLAB[case]))
     refused(tmp_path / "vgg19.mat")
+
+
+def test_a_packed_matlab_file_is_not_passed_over_without_end(tmp_path, monkeypatch):
+    path, large = tmp_path / "vgg19.mat", matrix(6, (10**4, 10**4), element(9, bytes(4 * 10**6)), b"")
+    path.write_bytes(mat(element(15, zlib.compress(matrix(1, (1, 1), large)))))
+    refused(path, "holds no layer of VGG")
+    monkeypatch.setattr(matlab, "_UNPACKED_FREELY", 10**6)
+    refused(path, "it unpacks to more than weights do")
 
 
 def test_matlab_files_of_all_kinds_are_read(tmp_path):

@@ -24,6 +24,7 @@ _LONGEST_TEXT = 10_000
 _MOST_ELEMENTS = 100_000
 _DEEPEST = 10
 _PIECE = 2**16
+_UNPACKED_FREELY = 10**8  # bytes; more only of what hardly compresses, as networks do
 
 
 class _Bytes:
@@ -67,7 +68,7 @@ class _Bytes:
         if not piece and (not more or self.inflater.eof):
             raise ValueError("it is cut off")
         self.made += len(piece)
-        if self.made > 10**8 and self.made > 20 * self.used:  # networks hardly compress
+        if self.made > _UNPACKED_FREELY and self.made > 20 * self.used:
             raise ValueError("it unpacks to more than weights do")
         self.buffer += piece
 
