@@ -13,13 +13,13 @@ from jnst.errors import InputError
 from jnst.io import formats, weights
 
 
-def convert(source: Path, target: Path, *, input: str | None = None, overwrite: bool = False) -> str:
+def convert(source: Path, target: Path, *, input: formats.Input | None = None, overwrite: bool = False) -> str:
     """Reads, verifies and writes; what was written, in one line.
 
     Args:
         source: the file to read.
         target: the file to write, in the format of its ending (`.h5` native, `.keras.h5` Keras's layout).
-        input: the input convention, where the source does not state it or states it wrongly.
+        input: the input convention, where the numbers are unknown and the source does not tell.
         overwrite: replace an existing target.
 
     Raises:
@@ -29,13 +29,11 @@ def convert(source: Path, target: Path, *, input: str | None = None, overwrite: 
         raise InputError(f"{target} exists; give --overwrite to replace it")
     if not target.parent.is_dir():
         raise InputError(f"{target} cannot be written: there is no folder {target.parent}; make it first")
-    table = formats.read(source)
-    if input:
-        table = dataclasses.replace(table, input=input)
+    table = formats.read(source, input=input)
     architecture = weights.verify(table, source)
     digest = weights.checksum(table)
     formats.write(dataclasses.replace(table, sha256=digest), target)
-    again = formats.read(target)
+    again = formats.read(target, input=input)
     if weights.checksum(again) != digest or again.input != table.input:
         raise InputError(f"{target} does not read back to what was written; choose another format")
     return f"{target}: {architecture}, {table.input}, SHA-256 of the arrays {digest}"
@@ -43,9 +41,13 @@ def convert(source: Path, target: Path, *, input: str | None = None, overwrite: 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, help=f"a file ending in {', '.join(formats.FORMATS)}")
-    parser.add_argument("target", type=Path, help="the file to write, in the format of its ending")
-    parser.add_argument("--input", choices=formats.INPUTS, help="the source's input convention, where it is not known")
+    parser.add_argument("source", type=Path, help="a weight file of any kind")
+    parser.add_argument(
+        "target", type=Path, help=f"the file to write, in the format of its ending: {', '.join(formats.WRITERS)}"
+    )
+    parser.add_argument(
+        "--input", choices=formats.INPUTS, help="the source's input convention, where jnst does not know it"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing target")
     options = parser.parse_args()
     try:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
@@ -99,7 +99,9 @@ class WeightOptions:
     backbone: Backbone = "auto"
     """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
     weights: Annotated[Path | None, _local_path_arg, _hint("PATH", "searched for")] = None
-    """a weight file: .h5 .mat .safetensors .pth .npz .npy"""
+    """a weight file of Keras, PyTorch, MatConvNet, TensorFlow or flax: .h5 .keras .mat .safetensors .pth .npz .npy"""
+    weights_input: Annotated[Literal["caffe", "torch"] | None, _hint("{caffe,torch}", "by its numbers")] = None
+    """which images the weights are for, where their numbers are unknown and the file does not tell"""
     offline: bool = False
     """never touch the network"""
     normalize_with: Annotated[AnyPath | None, _path_arg, _hint("PATH", "the two images")] = None

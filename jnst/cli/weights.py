@@ -13,7 +13,10 @@ from jnst.io.paths import path_errors
 from jnst.io.pipes import is_special
 
 if TYPE_CHECKING:
+    from jnst.io.formats import Input
     from jnst.io.weights import Weights
+
+_INPUTS: dict[str, "Input"] = {"caffe": "caffe-bgr", "torch": "torch-rgb"}
 
 
 def load_weights(options: Options) -> "Weights":
@@ -36,6 +39,7 @@ def load_weights(options: Options) -> "Weights":
         loaded = weights.find(
             choice.backbone,
             path=str(choice.weights) if choice.weights else None,
+            input=_INPUTS[choice.weights_input] if choice.weights_input else None,
             offline=choice.offline,
             notify=lambda message: log(message, quiet=quiet),
             progress=progress,

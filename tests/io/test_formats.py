@@ -1,4 +1,5 @@
 import json
+import os
 
 import h5py
 import numpy as np
@@ -7,8 +8,8 @@ import scipy.io
 
 from jnst.errors import InputError
 from jnst.io import formats
-from jnst.io.formats import Table, tensors
-from jnst.io.unpickle import load_tensors
+from jnst.io.formats import Table, layouts
+from jnst.io.formats.zipped import open_zip
 from jnst.network.architecture import kernel_shapes
 
 
@@ -110,15 +111,16 @@ def test_old_matconvnet_files_with_filters_and_biases(tmp_path):
 
 
 def test_torchvisions_numbering(tmp_path, tables):
-    index = tensors._feature_index()
+    index = layouts.feature_index()
     assert index["vgg16"][28] == "conv5_3"
     assert index["vgg16"][17] == "conv4_1"
     assert index["vgg19"][34] == "conv5_4"
     assert index["vgg19"][19] == "conv4_1"
     formats.write(tables["vgg16", "torch-rgb"], tmp_path / "vgg16.pth")
-    saved = load_tensors(tmp_path / "vgg16.pth")
     kernel = tables["vgg16", "torch-rgb"].layers["conv2_1"]["kernel"]
-    np.testing.assert_array_equal(saved["features.5.weight"], kernel.transpose(3, 2, 0, 1))
+    with open_zip(tmp_path / "vgg16.pth") as contents:
+        saved = contents.entries["features.5.weight"].read()
+    np.testing.assert_array_equal(saved, kernel.transpose(3, 2, 0, 1))
 
 
 def test_pth_files_of_caffes_networks_are_known_by_their_names(tmp_path, tables):
@@ -162,12 +164,20 @@ def test_truncated_files_are_refused(tmp_path, tables, name, architecture, input
 def test_unknown_endings_missing_files_and_other_content(tmp_path):
     with pytest.raises(InputError, match="no such weight file"):
         formats.read(tmp_path / "vgg19.h5")
+    with pytest.raises(InputError, match=r"cannot be opened: File name too long; give a file that can be read"):
+        formats.read(tmp_path / ("x" * 300))
+    os.mkfifo(tmp_path / "pipe.h5")
+    with pytest.raises(InputError, match="no such weight file"):
+        formats.read(tmp_path / "pipe.h5")
     (tmp_path / "vgg19.onnx").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"has no known ending; weights are read from .keras.h5, .h5"):
+    with pytest.raises(InputError, match=r"\(1 bytes\) is of no known kind; weights are read from HDF5, NumPy"):
         formats.read(tmp_path / "vgg19.onnx")
+    with pytest.raises(InputError, match=r"has no known ending; weights are written to .keras.h5, .h5"):
+        formats.write(table(), tmp_path / "vgg19.onnx")
     np.savez(tmp_path / "other.npz", about=np.array(json.dumps({"input": "torch-rgb"})), x=np.zeros(3))
     with pytest.raises(InputError, match="holds no layer of VGG"):
         formats.read(tmp_path / "other.npz")
-    np.savez(tmp_path / "other.npz", **{"conv1_1/kernel": np.zeros(3)}, allow_pickle=False)
-    with pytest.raises(InputError, match="the input convention is ''; it must be one of caffe-bgr, torch-rgb"):
+    about = np.array(json.dumps({"input": "gray"}))
+    np.savez(tmp_path / "other.npz", **{"conv1_1/kernel": np.zeros(3)}, about=about, allow_pickle=False)
+    with pytest.raises(InputError, match="the input convention is 'gray'; it must be one of caffe-bgr, torch-rgb"):
         formats.read(tmp_path / "other.npz")

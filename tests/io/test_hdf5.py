@@ -6,7 +6,8 @@ import pytest
 from helpers import small_table
 
 from jnst.errors import InputError
-from jnst.io.formats.hdf5 import read_hdf5, write_hdf5, write_keras
+from jnst.io import formats
+from jnst.io.formats.hdf5 import write_hdf5, write_keras
 
 LAYERS = {"keras": "block1_conv1/block1_conv1", "own": "conv1_1"}
 
@@ -29,12 +30,12 @@ def name_of(kind: str, part: str) -> str:
 
 def refused(path, message):
     with pytest.raises(InputError, match=message) as caught:
-        read_hdf5(path)
+        formats.read(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_whole_file_is_read(path):
-    table = read_hdf5(path)
+    table = formats.read(path)
     np.testing.assert_array_equal(table.layers["conv1_1"]["kernel"], small_table("vgg16").layers["conv1_1"]["kernel"])
 
 
@@ -94,7 +95,7 @@ def test_an_optimizers_moments_are_not_taken_for_kernels(tmp_path):
         for name in list(whole):
             for key, data in whole[name].items():  # pyright: ignore
                 file[f"optimizer_weights/Adam/m/{name}/{key}"] = np.zeros(data.shape, np.float32)
-    found = read_hdf5(path)
+    found = formats.read(path)
     np.testing.assert_array_equal(found.layers["conv1_1"]["kernel"], table.layers["conv1_1"]["kernel"])
 
 

@@ -1,86 +1,89 @@
-"""HDF5 files: jnst's own layout, `conv1_1/kernel` with attributes, and Keras's."""
+"""HDF5 files of any layout: read by a process of its own (`hdf5_child` says why), written as jnst's or Keras's."""
 
+import contextlib
+import json
+import os
 import re
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
-import h5py
 import numpy as np
 
 from jnst.errors import InputError
-from jnst.io.formats.table import OXFORD, Table, detect_architecture, parse_input
+from jnst.io.formats.contents import Contents, Entry, one_line
+from jnst.io.formats.table import Table, detect_architecture
 
-MOST_NUMBERS = 4 * 10**6
-"""in one dataset: VGG's largest kernel has 2.4 million"""
-DEEPEST = 12
-"""groups within groups; a group that holds itself has no end"""
+_CHILD = Path(__file__).with_name("hdf5_child.py")
+_PATIENCE = 30.0
+"""seconds without an answer; the child's own limit is in seconds of computing, so that a slow disk is none"""
+_LONGEST_LINE = 2**23
 
 
-def read_hdf5(path: Path) -> Table:
-    """Reads a file in jnst's layout, or in that of any version of Keras.
+@contextlib.contextmanager
+def open_hdf5(path: Path, *, member: str | None = None) -> Iterator[Contents]:
+    """Opens an HDF5 file.
 
     Args:
         path: the file.
+        member: of a zip file: which of its files is meant.
 
-    Returns:
-        What it holds, unverified.
+    Yields:
+        Its arrays.
 
     Raises:
-        InputError: a layer that cannot be read, or an unknown input convention.
+        InputError: one that is damaged, leads into other files, or asks for more than weights need.
     """
-    with h5py.File(path, "r") as file:
-        if "architecture" not in file.attrs:
-            return _read_keras(path, file)
-        layers: dict[str, dict[str, np.ndarray]] = {}
-        for name, data in _datasets(path, file):
-            layer, _, part = name.partition("/")
-            layers.setdefault(layer, {})[part] = _array(path, name, data)
-        about = {key: str(file.attrs.get(key, "")) for key in ("input", "source", "license", "sha256")}
-        return Table(layers, parse_input(path, about.pop("input")), **about)
+    command = [sys.executable, "-P", str(_CHILD), str(path), *([member] if member else [])]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
+    environment.pop("PYTHONFAULTHANDLER", None)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment) as child:
+        try:
+            yield _contents(path, child)
+        finally:
+            child.kill()
 
 
-def _read_keras(path: Path, file: h5py.File) -> Table:
-    """`block1_conv1/.../kernel:0` or `..._W_1:0`, of any version of Keras: the shape tells kernel from bias."""
-    layers: dict[str, dict[str, np.ndarray]] = {}
-    for name, data in _datasets(path, file):
-        match = re.search(r"block(\d)_conv(\d)", name)
-        if match and "optimizer" not in name.split("/")[0]:  # Adam's moments have the kernels' names and shapes
-            layer = layers.setdefault(f"conv{match[1]}_{match[2]}", {})
-            part = "kernel" if data.ndim == 4 else "bias"
-            if part in layer:
-                raise InputError(f"{path}: {name} is a second {part} of one layer; give a file with one network")
-            layer[part] = _array(path, name, data)
-    stated = str(file.attrs.get("input", "caffe-bgr"))
-    return Table(layers, parse_input(path, stated), "Keras VGG weights", OXFORD)
+def _contents(path: Path, child: subprocess.Popen[bytes]) -> Contents:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    ask, tell = child.stdin, child.stdout
+    said = _answer(path, child, tell)
+
+    def entry(name: str, shape: list[int], dtype: str) -> Entry:
+        def read() -> np.ndarray:
+            ask.write(json.dumps(name).encode() + b"\n")
+            ask.flush()
+            count = _answer(path, child, tell)["bytes"]
+            data = tell.read(count)
+            if len(data) != count:
+                raise EOFError("its numbers are cut off")
+            return np.frombuffer(data, "<f4").reshape(shape)
+
+        return Entry(tuple(shape), dtype, read)
+
+    return Contents({name: entry(name, shape, dtype) for name, shape, dtype in said["entries"]}, said["about"])
 
 
-def _datasets(path: Path, group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, h5py.Dataset]]:
-    """The datasets of a file with their names; what leads out of the file is refused, not followed."""
-    if prefix.count("/") > DEEPEST:
-        raise InputError(f"{path}: {prefix} lies too deep for a layer; get the file again")
-    for key in group:
-        link, name = group.get(key, getlink=True), f"{prefix}{key}"
-        if isinstance(link, h5py.ExternalLink):
-            raise InputError(f"{path}: {name} is a link into another file; give one that holds its weights itself")
-        if not isinstance(link, h5py.HardLink):
-            continue
-        item = group[key]
-        if isinstance(item, h5py.Group):
-            yield from _datasets(path, item, f"{name}/")
-        elif isinstance(item, h5py.Dataset):
-            yield name, item
-
-
-def _array(path: Path, name: str, data: h5py.Dataset) -> np.ndarray:
-    """A dataset's numbers, when they lie in this file and are no more than a layer has."""
-    if data.is_virtual or data.external:
-        raise InputError(f"{path}: {name} has its numbers in another file; give one that holds its weights itself")
-    if data.shape is None or (data.size or 0) > MOST_NUMBERS or data.dtype.kind != "f":
-        raise InputError(f"{path}: {name} is {data.dtype} of shape {data.shape}, no kernel or bias; get the file again")
+def _answer(path: Path, child: subprocess.Popen[bytes], tell: IO[bytes]) -> dict[str, Any]:
+    """The child's next line; where it died or hangs, the file is told to be damaged."""
+    alarm = threading.Timer(_PATIENCE, child.kill)
+    alarm.start()
     try:
-        return np.asarray(data[()], np.float32)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: {name} cannot be read ({error}); get the file again") from None
+        line = tell.readline(_LONGEST_LINE)
+    finally:
+        alarm.cancel()
+    if not line.endswith(b"\n"):
+        raise InputError(f"{path} is damaged: the HDF5 library does not get through it; get the file again")
+    said = json.loads(line)
+    if "error" in said:
+        text = one_line(said["error"])
+        raise InputError(f"{path}: {text}") if said["refused"] else ValueError(text)
+    return said
 
 
 def write_hdf5(table: Table, path: Path) -> None:
@@ -90,6 +93,8 @@ def write_hdf5(table: Table, path: Path) -> None:
         table: kernels HWIO and biases, float32.
         path: the file; replaced where it exists.
     """
+    import h5py  # not at the top: reading does not need it here
+
     with h5py.File(path, "w") as file:
         file.attrs["architecture"] = detect_architecture(table.layers)
         for key in ("input", "source", "sha256", "license"):
@@ -106,6 +111,8 @@ def write_keras(table: Table, path: Path) -> None:
         table: kernels HWIO and biases, float32.
         path: the file; replaced where it exists.
     """
+    import h5py  # not at the top: reading does not need it here
+
     with h5py.File(path, "w") as file:
         names = ["block{}_conv{}".format(*re.findall(r"\d", name)) for name in table.layers]
         file.attrs["layer_names"] = [name.encode() for name in names]

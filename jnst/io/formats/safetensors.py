@@ -1,31 +1,38 @@
 """Files of safetensors, with torchvision's names."""
 
+import contextlib
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import ml_dtypes  # noqa: F401 (tells NumPy what bfloat16 is)
 import safetensors
 import safetensors.numpy
 
-from jnst.io.formats.table import TORCHVISION, Table, parse_input
-from jnst.io.formats.tensors import layers_to_tensors, tensors_to_layers
+from jnst.io.formats.contents import Contents, Entry
+from jnst.io.formats.table import Table
+from jnst.io.formats.tensors import layers_to_tensors
+
+_TYPES = {"F16": "f2", "F32": "f4", "F64": "f8", "BF16": "bfloat16"}
 
 
-def read_safetensors(path: Path) -> Table:
-    """Reads tensors by name; the metadata tell the input convention, torch-rgb where they do not.
+@contextlib.contextmanager
+def open_safetensors(path: Path) -> Iterator[Contents]:
+    """Opens a file of tensors; the metadata may tell the input convention.
 
     Args:
         path: the file.
 
-    Returns:
-        What it holds, unverified.
-
-    Raises:
-        InputError: an unknown input convention.
+    Yields:
+        Its arrays.
     """
     with safetensors.safe_open(path, framework="numpy") as file:
-        about = file.metadata() or {}
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    about = {"input": "torch-rgb", "source": "torchvision layout", "license": TORCHVISION, **about}
-    return Table(tensors_to_layers(tensors), parse_input(path, about["input"]), about["source"], about["license"])
+        entries = {}
+        for key in file.keys():  # noqa: SIM118 (not a dict)
+            part = file.get_slice(key)
+            dtype = _TYPES.get(str(part.get_dtype()), str(part.get_dtype()))
+            entries[key] = Entry(tuple(part.get_shape()), dtype, partial(file.get_tensor, key))
+        yield Contents(entries, file.metadata() or {}, axes="oihw")
 
 
 def write_safetensors(table: Table, path: Path) -> None:

@@ -28,6 +28,8 @@ class Table:
     license: str = ""
     sha256: str = field(default="", compare=False)
     """of the arrays (`weights.checksum`), where the file states it"""
+    note: str = field(default="", compare=False)
+    """one line for the user, where the file says one thing and its numbers another"""
 
 
 def parse_input(path: Path, text: str) -> Input:
@@ -46,7 +48,8 @@ def parse_input(path: Path, text: str) -> Input:
     for known in INPUTS:
         if text == known:
             return known
-    raise InputError(f"{path}: the input convention is {text!r}; it must be one of {', '.join(INPUTS)}")
+    message = f"{path}: the input convention is {text[:40]!r}; it must be one of {', '.join(INPUTS)}"
+    raise InputError(message)
 
 
 def detect_architecture(layers: Container[str]) -> str:

@@ -1,36 +1,15 @@
-"""PyTorch's state dicts (.pth, .pt), read and written without PyTorch."""
+"""PyTorch's state dicts (.pth, .pt), written without PyTorch."""
 
-import re
 import struct
 import zipfile
 from pathlib import Path
 
 from jnst.errors import InputError
-from jnst.io.formats.table import OXFORD, TORCHVISION, Table
-from jnst.io.formats.tensors import layers_to_tensors, tensors_to_layers
-from jnst.io.unpickle import load_tensors
+from jnst.io.formats.table import Table
+from jnst.io.formats.tensors import layers_to_tensors
 
 # The files of neural-style-pt hold Caffe's networks under torchvision's names
-_CAFFE_PTH = ("d01eb7cb", "00b39a1b", "caffe")
-
-
-def read_pth(path: Path) -> Table:
-    """Reads a state dict; Caffe's networks are known by the file's name or by names like conv1_1.
-
-    Args:
-        path: the file.
-
-    Returns:
-        What it holds, unverified.
-
-    Raises:
-        InputError: a damaged file, or one that holds anything but tensors.
-    """
-    tensors = load_tensors(path)
-    caffe = any(mark in path.name for mark in _CAFFE_PTH) or any(re.search(r"conv\d_\d\.", key) for key in tensors)
-    if caffe:
-        return Table(tensors_to_layers(tensors), "caffe-bgr", "PyTorch file of Caffe's VGG", OXFORD)
-    return Table(tensors_to_layers(tensors), "torch-rgb", "torchvision", TORCHVISION)
+CAFFE_NAMES = ("d01eb7cb", "00b39a1b", "caffe")
 
 
 def write_pth(table: Table, path: Path) -> None:
@@ -43,7 +22,7 @@ def write_pth(table: Table, path: Path) -> None:
     Raises:
         InputError: weights for caffe-bgr whose file's name does not say so.
     """
-    if table.input != "torch-rgb" and not any(mark in path.name for mark in _CAFFE_PTH):
+    if table.input != "torch-rgb" and not any(mark in path.name for mark in CAFFE_NAMES):
         raise InputError(f"{path}: a .pth file states no input convention; put 'caffe' into the name of this one")
 
     def text(value: str) -> bytes:
