@@ -142,8 +142,7 @@ def _opened(path: AnyPath) -> Iterator[Source]:
             whole = read_streamed(path)
             stream: Any = stack.enter_context(open(path, "rb")) if whole is None else io.BytesIO(whole)
             length = stream.seek(0, os.SEEK_END)
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")  # Pillow's hints on large or odd files; real trouble raises
+            _silence_pillow()
             source = _open(stream, path, length, stack)
             _check_pixels(path, source, length)
             yield source
@@ -156,6 +155,15 @@ def _opened(path: AnyPath) -> Iterator[Source]:
         raise InputError(f"{path} needs more memory than there is; reduce it first") from None
     except Exception as error:  # decoders raise many kinds on damaged files, struct.error and IndexError among them
         raise InputError(f"{path} cannot be read ({single_line(error)}); give a whole image file") from None
+
+
+def _silence_pillow() -> None:
+    """Keeps Pillow's hints on odd files from being printed; real trouble raises.
+
+    For the whole process, each time: `warnings.catch_warnings` puts back the filters that it has found, and so takes
+    away what another thread, one that imports a library, has set meanwhile.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _open(stream: Any, path: AnyPath, length: int, stack: contextlib.ExitStack) -> Source:

@@ -16,7 +16,7 @@ from jnst.errors import InputError
 from jnst.io import optional
 from jnst.io.color import from_srgb, srgb_profile
 from jnst.io.metadata import Origin, has_directories, make_exif, read_exif
-from jnst.io.paths import AnyPath
+from jnst.io.paths import AnyPath, single_line
 
 
 class Kind(NamedTuple):
@@ -138,8 +138,8 @@ def encode(
             write = _png_of_16_bits if kind.name == "PNG" else _tiff_of_16_bits
             return write(values, exif, profile, origin.dpi)
         return _by_pillow(values, kind, exif, profile, origin.dpi)
-    except (ValueError, RuntimeError, struct.error) as error:  # a side over 65,535 pixels of a JPEG, 16,383 of a WebP
-        raise InputError(f"{path} cannot be written ({error}); give another format") from None
+    except (OSError, ValueError, RuntimeError, struct.error) as error:  # as a JPEG of more than 65,535 pixels a side
+        raise InputError(f"{path} cannot be written ({single_line(error)}); give another format") from None
 
 
 def _by_pillow(values: np.ndarray, kind: Kind, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:

@@ -50,8 +50,8 @@ WRONG = [
     (["--trace", "{files}/photo_painting.png"], "--trace and --output are both"),
     (["--init", "{files}/missing.png"], "missing.png: no such file"),
     (["--weights", "{files}/missing.h5"], "missing.h5: no such weight file"),
-    (["--weights", "{files}/photo.png"], "has no known ending"),
-    (["--weights", "{files}/text.h5"], "text.h5 (11 bytes) cannot be read as .h5 weights"),
+    (["--weights", "{files}/photo.png"], "is of no known kind; weights are read from HDF5"),
+    (["--weights", "{files}/text.h5"], "text.h5 (11 bytes) is of no known kind"),
     (["--backbone", "vgg19"], "no VGG-19 weights: no network: 127.0.0.1 cannot be reached"),
     (["--backbone", "vgg19", "--offline"], "no VGG-19 weights: it may not be downloaded offline"),
 ]
