@@ -205,7 +205,7 @@ def paint(
         keep_compiled()
     with Writer(manifest, reporter, options.writing) as writer:
         unreadable: dict[BatchRow, str] = {}
-        jobs = make_jobs(todo, unreadable)
+        jobs = make_jobs(todo, unreadable, keep_alpha=options.writing.alpha == "keep")
         for row, reason in unreadable.items():
             writer.fail(row, reason)
 

@@ -130,10 +130,12 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
                 )
             return bool(signals)
 
+        mask = image.style_mask(images.origin) if options.writing.alpha == "keep" else None
+        style = images.style if mask is None else [(images.style, mask)]  # what cannot be seen is not counted
         more = {"init": images.init, "callback_every": options.report.save_every, "callback": on_chunk}
         for name, choice in choices(config, images.size, split=prepared.mesh is not None):
             try:
-                return stylize(images.content, images.style, choice, prepared.weights, mesh=prepared.mesh, **more)
+                return stylize(images.content, style, choice, prepared.weights, mesh=prepared.mesh, **more)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

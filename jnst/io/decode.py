@@ -61,6 +61,15 @@ class Decoded(NamedTuple):
     """with the opacity, of as many pixels"""
 
 
+class Head(NamedTuple):
+    """What the head of an image file says."""
+
+    size: tuple[int, int]
+    """(height, width) as `decode` gives them: after the EXIF orientation"""
+    is_transparent: bool
+    """whether the file has opacity"""
+
+
 def read_size(path: AnyPath) -> tuple[int, int]:
     """Reads an image's size from the head of its file.
 
@@ -71,10 +80,25 @@ def read_size(path: AnyPath) -> tuple[int, int]:
         (height, width) as `decode` gives them: after the EXIF orientation.
 
     Raises:
+        InputError: as of `read_head`.
+    """
+    return read_head(path).size
+
+
+def read_head(path: AnyPath) -> Head:
+    """Reads the head of an image file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        What it says.
+
+    Raises:
         InputError: no such file, or none whose head is that of an image.
     """
     with _opened(path) as source:
-        return _upright(source)
+        return Head(_upright(source), source.is_transparent)
 
 
 def decode(path: AnyPath, *, longest: int = 0) -> Decoded:

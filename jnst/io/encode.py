@@ -115,7 +115,8 @@ def encode(
     kind, pixels, alpha = require_kind(path, writing), np.clip(image[0], 0, 1), origin.alpha
     profile = srgb_profile()
     if alpha is not None and kind.alpha and writing.alpha == "keep":
-        opaque = np.maximum(alpha, np.float32(1e-6))[..., None]  # so that on white it is the picture that was painted
+        seen = alpha[..., None] > 0.5 / 255  # elsewhere it is the painted colour
+        opaque = np.where(seen, alpha[..., None], 1)  # so that on white it is the picture that was painted
         pixels = np.clip(1 - (1 - pixels) / opaque, 0, 1)
     else:
         alpha = None

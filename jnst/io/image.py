@@ -94,6 +94,33 @@ def read_origin(path: AnyPath, size: tuple[int, int]) -> Origin:
     return read(path, size=size).origin if origin.is_transparent else origin
 
 
+def style_mask(origin: Origin) -> Float[np.ndarray, "1 h w 1"] | None:
+    """Returns where a photograph is opaque, which is where it is styled; None where all of it is, or nothing.
+
+    Args:
+        origin: with the opacity.
+    """
+    alpha = origin.alpha
+    return None if alpha is None or alpha.max() < 1 / 255 else alpha[None, ..., None]
+
+
+def read_style_mask(path: AnyPath, size: tuple[int, int]) -> Float[np.ndarray, "1 h w 1"]:
+    """Reads where a photograph is opaque; all ones where that is no mask.
+
+    Args:
+        path: the file.
+        size: (height, width) of the mask.
+
+    Returns:
+        The mask.
+
+    Raises:
+        InputError: as of `load`.
+    """
+    mask = style_mask(read(path, size=size).origin)
+    return np.ones((1, *size, 1), np.float32) if mask is None else mask
+
+
 def fit(size: tuple[int, int], image_size: int) -> tuple[int, int]:
     """Reduces a size until its longer side is short enough.
 

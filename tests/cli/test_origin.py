@@ -3,17 +3,20 @@
 import json
 import logging
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from jnst.cli import main, painting
+from jnst.cli.batch_jobs import make_jobs
 from jnst.cli.checks import require_output
 from jnst.cli.jobfile import BatchRow
 from jnst.cli.options import make_config, parse, render
 from jnst.cli.painting import Images, Prepared
 from jnst.cli.progress import BatchReporter, PhaseTimer
+from jnst.cli.single import load_images
 from jnst.cli.writing import Writer
 from jnst.config import Config
 from jnst.errors import InputError
@@ -64,6 +67,41 @@ def test_a_picture_names_no_folder_of_this_machine(camera, monkeypatch):
     assert told["settings"]["init"] == "start.png"
     assert str(camera.parent).encode() not in out.read_bytes()
     assert str(camera) not in json.dumps(told)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_cannot_be_seen_is_not_styled(files, monkeypatch, keep):
+    """The style is compared where the photograph is opaque, in single runs and batches; `--alpha white` counts all."""
+    opaque = np.zeros((48, 72), np.uint8)
+    opaque[:, :24] = 255
+    with Image.open(files / "photo.png") as photo:
+        photo.putalpha(Image.fromarray(opaque))
+        photo.save(files / "photo.png")
+    alpha = [] if keep else ["--alpha", "white"]
+    options = parse([str(files / "photo.png"), str(files / "painting.png"), "-o", str(files / "out.png"), *alpha])
+    config, styles = make_config(options), []
+    monkeypatch.setattr("jnst.transfer.stylize", lambda content, style, *args, **more: styles.append(style))
+    weights: Any = None
+    painting.paint(options, Prepared(config, load_images(options, config), weights, None), weights, [])
+    row = BatchRow(options.content, options.style, files / "out.png", 512, 1.0, config)
+    (job,) = make_jobs([row], {}, keep_alpha=keep)
+    if keep:
+        ((_, mask),) = styles[0]
+        np.testing.assert_array_equal(mask[0, ..., 0], opaque / 255)
+        assert job.mask is not None
+        np.testing.assert_array_equal(job.mask.load(), mask)
+    else:
+        assert job.mask is None
+        assert styles[0].shape == image.load(files / "painting.png").shape
+
+
+def test_a_photograph_without_opacity_has_no_mask(files):
+    assert image.style_mask(image.read(files / "photo.png").origin) is None
+    with Image.open(files / "photo.png") as photo:
+        photo.putalpha(0)
+        photo.save(files / "clear.png")
+    assert image.style_mask(image.read(files / "clear.png").origin) is None
+    np.testing.assert_array_equal(image.read_style_mask(files / "clear.png", (48, 72)), np.ones((1, 48, 72, 1)))
 
 
 @pytest.mark.parametrize("writing", [Writing(), Writing(alpha="white", keep_gps=True)])
