@@ -12,7 +12,6 @@ first order in F - G and as if it held the share 1/K (of a value that many place
 are sums over positions, so windows, masks and padded batches have them as Gram matrices.
 """
 
-import itertools
 from typing import Any
 
 import jax
@@ -65,10 +64,46 @@ def observe(
     along = _product("nhwc,ncd->nhwd", maps[0], directions)
     weight = jnp.ones((), along.dtype) if weights[0] is None else weights[0].astype(along.dtype)
     total = jnp.sum(jnp.broadcast_to(weight, (*along.shape[:3], 1)), (1, 2))
-    # the intervals are differences of these: one comparison a value and knot
-    above = [jnp.sum(weight * jnp.maximum(along - knots[:, None, None, :, k], 0), (1, 2)) for k in range(KNOTS)]
-    below = jnp.sum(weight * along, (1, 2)) - total * knots[..., 0] - above[0]
-    return jnp.stack([below, *(a - b for a, b in itertools.pairwise(above)), above[-1]], -1)
+    above = sum_above(along, lax.stop_gradient(weight), knots)  # the intervals are differences of these
+    below = jnp.sum(weight * along, (1, 2)) - total * knots[..., 0] - above[..., 0]
+    return jnp.concatenate([below[..., None], above[..., :-1] - above[..., 1:], above[..., -1:]], -1)
+
+
+@jax.custom_vjp
+def sum_above(
+    along: Float[Array, "n h w d"], weight: Float[Array, "*_"], knots: Float[Array, "n d k"]
+) -> Float[Array, "n d k"]:
+    """Sums over positions how far the values lie above each knot; differentiable in the values.
+
+    Automatic differentiation keeps what is above for every knot (conv1_1, 256 pixels: 67 MB, 30 ms on two cores;
+    by this rule nothing, 5.5 ms).
+
+    Args:
+        along: values of each direction.
+        weight: of the positions, broadcastable to (n, h, w, 1).
+        knots: of each direction.
+
+    Returns:
+        The weighted sums of `max(value - knot, 0)`.
+    """
+
+    def above(knot: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        return jnp.sum(weight * jnp.maximum(along - knot[:, None, None], 0), (1, 2))
+
+    return jnp.moveaxis(lax.map(above, jnp.moveaxis(knots, -1, 0)), 0, -1)
+
+
+def _sum_above_forward(along: Array, weight: Array, knots: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    return sum_above(along, weight, knots), (along, weight, knots)
+
+
+def _sum_above_backward(residuals: tuple[Array, Array, Array], g: Array) -> tuple[Array, None, None]:
+    along, weight, knots = residuals
+    steps = (g[:, None, None, :, k] * (along > knots[:, None, None, :, k]) for k in range(knots.shape[-1]))
+    return weight * sum(steps, jnp.zeros_like(along)), None, None
+
+
+sum_above.defvjp(_sum_above_forward, _sum_above_backward)
 
 
 def distance(result: Float[Array, "n d k"], target: dict[str, Any]) -> Float[Array, " n"]:
