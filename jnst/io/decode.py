@@ -27,8 +27,8 @@ from jnst.io.source import Source
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
 """what is read: pictures that Pillow decodes within the process (an EPS starts another program, whatever its name)"""
-MORE_FORMATS = ("HEIC", "JPEG XL")
-"""what is read with the extra `photo`"""
+MORE_FORMATS = {"HEIC": (".heic", ".heif", ".hif"), "JPEG XL": (".jxl",)}
+"""what is read with the extra `photo`, and its endings"""
 DEEP_FORMATS = ("PPM", "TIFF", *deep.DECODERS, *MORE_FORMATS)
 """of which more than 8 bits are read; with the extra, but for PPM, and PNG and TIFF in grey"""
 MOST_PIXELS = 10**9

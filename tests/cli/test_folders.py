@@ -6,6 +6,7 @@ from PIL import Image
 from jnst import InputError
 from jnst.cli.folders import list_images
 from jnst.io import image
+from jnst.io.decode import MORE_FORMATS
 from jnst.io.suffixes import picture_suffixes
 
 
@@ -40,7 +41,10 @@ def test_what_a_folder_takes_is_what_is_read(tmp_path):
     """Each ending by the format that Pillow writes for it; two only mark others' formats."""
     Image.init()
     marks = {".mpo": "JPEG", ".avifs": "AVIF"}
-    names = {suffix: marks.get(suffix) or Image.registered_extensions()[suffix] for suffix in picture_suffixes()}
+    more = {suffix for suffixes in MORE_FORMATS.values() for suffix in suffixes}
+    assert {".heic", ".jxl"} <= more <= picture_suffixes()
+    suffixes = picture_suffixes() - more  # which tests/io reads
+    names = {suffix: marks.get(suffix) or Image.registered_extensions()[suffix] for suffix in suffixes}
     assert {".jfif", ".jpe", ".mpo", ".avif", ".gif", ".jp2", ".tif", ".webp", ".bmp", ".ppm"} <= set(names)
     for suffix, name in names.items():
         if name not in Image.SAVE:
