@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image, features
 
 from jnst.errors import InputError
@@ -29,19 +29,21 @@ class Kind(NamedTuple):
     """package that writes 16 bits; empty where the format has 8"""
     options: Mapping[str, Any] = MappingProxyType({})
     """Pillow's; none where Pillow does not write it"""
+    is_lossy: bool = False
+    """whether 8 bits are not kept as they are"""
 
 
-_JPEG = Kind("JPEG", alpha=False, options={"quality": 95, "subsampling": 0})
+_JPEG = Kind("JPEG", alpha=False, options={"quality": 95, "subsampling": 0}, is_lossy=True)
 _TIFF = Kind("TIFF", alpha=True, deep="tifffile", options={"compression": "tiff_deflate"})
 KINDS = {
     ".png": Kind("PNG", alpha=True, deep="imagecodecs"),
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
-    ".webp": Kind("WEBP", alpha=True, options={"quality": 95, "method": 4}),
+    ".webp": Kind("WEBP", alpha=True, options={"quality": 95, "method": 4}, is_lossy=True),
     ".tif": _TIFF,
     ".tiff": _TIFF,
-    ".avif": Kind("AVIF", alpha=True, options={"quality": 90, "subsampling": "4:4:4"}),
-    ".jxl": Kind("JPEG XL", alpha=True, deep="imagecodecs"),
+    ".avif": Kind("AVIF", alpha=True, options={"quality": 90, "subsampling": "4:4:4"}, is_lossy=True),
+    ".jxl": Kind("JPEG XL", alpha=True, deep="imagecodecs", is_lossy=True),
 }
 """extension -> format"""
 _JPEGXL_DISTANCE = 0.5  # of Butteraugli; 1 is just noticeable
@@ -126,8 +128,11 @@ def encode(
             pixels, profile = converted, origin.profile
     if alpha is not None:
         pixels = np.concatenate([pixels, alpha[..., None]], -1)
-    kind_of_integer = np.uint16 if writing.bits == 16 else np.uint8
-    values = np.round(pixels * np.iinfo(kind_of_integer).max).astype(kind_of_integer)
+    if writing.bits == 16 or kind.is_lossy:
+        kind_of_integer = np.uint16 if writing.bits == 16 else np.uint8
+        values = np.round(pixels * np.iinfo(kind_of_integer).max).astype(kind_of_integer)
+    else:
+        values = dither(pixels)
     facts = {"description": description, "software": _SOFTWARE, "is_srgb": profile == srgb_profile()}
     exif = make_exif(origin, keep_gps=writing.keep_gps, **facts)
     if kind.name == "JPEG" and len(exif) > _SEGMENT:
@@ -141,6 +146,26 @@ def encode(
         return _by_pillow(values, kind, exif, profile, origin.dpi)
     except (OSError, ValueError, RuntimeError, struct.error) as error:  # as a JPEG of more than 65,535 pixels a side
         raise InputError(f"{path} cannot be written ({single_line(error)}); give another format") from None
+
+
+def dither(pixels: Float[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w c"]:
+    """Rounds to 8 bits, up or down by a fixed pattern of thresholds, so that smooth gradients have no bands.
+
+    The pattern is interleaved gradient noise (J. Jimenez, "Next generation post processing in Call of Duty: Advanced
+    Warfare", SIGGRAPH 2014 courses), the same for all channels. What is a whole level already stays it.
+
+    Args:
+        pixels: in [0, 1].
+
+    Returns:
+        Levels, less than one from the exact value; right in the mean.
+    """
+    y, x = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
+    thresholds = np.asarray((52.9829189 * ((0.06711056 * x + 0.00583715 * y) % 1)) % 1, np.float32)
+    exact = pixels * np.float32(255)
+    whole = np.round(exact)
+    levels = np.where(np.abs(exact - whole) < 1 / 256, whole, np.floor(exact + thresholds[..., None]))
+    return levels.astype(np.uint8)
 
 
 def _by_pillow(values: np.ndarray, kind: Kind, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:

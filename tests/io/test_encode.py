@@ -219,3 +219,23 @@ def test_exif_that_a_jpeg_cannot_hold_is_left_out(tmp_path):
 def test_the_same_picture_is_the_same_file(tmp_path, suffix):
     first, second = (encode.encode(PIXELS, tmp_path / f"out{suffix}") for _ in range(2))
     assert first == second
+
+
+def test_8_bits_are_dithered_and_whole_levels_stay():
+    ramp = np.broadcast_to(np.linspace(100, 104, 512, dtype=np.float32)[None, :, None] / 255, (64, 512, 3))
+    levels = encode.dither(ramp).astype(np.float32)
+    assert np.abs(levels - 255 * ramp).max() < 1
+    means = (levels - 255 * ramp).reshape(8, 8, 32, 16, 3).mean((1, 3))  # of squares of 8 x 16 pixels
+    assert np.abs(means).max() < 0.12
+    assert np.abs((np.round(255 * ramp) - 255 * ramp).reshape(8, 8, 32, 16, 3).mean((1, 3))).max() > 0.4  # bands
+    every = np.broadcast_to(np.arange(256, dtype=np.float32)[None, :, None] / 255, (9, 256, 3))
+    np.testing.assert_array_equal(encode.dither(every)[5, :, 1], np.arange(256))
+
+
+@pytest.mark.parametrize(("name", "dithered"), [("x.png", True), ("x.tif", True), ("x.jpg", False)])
+def test_formats_without_loss_are_dithered(tmp_path, name, dithered):
+    """Half a level above 100, all over: two levels where it is dithered, one where a decoder makes its own error."""
+    image.save(np.full((1, 64, 64, 3), 100.4 / 255, np.float32), tmp_path / name)
+    with Image.open(tmp_path / name) as file:
+        found = np.unique(np.asarray(file))
+    assert (set(found) == {100, 101}) == dithered
