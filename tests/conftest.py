@@ -3,10 +3,7 @@
 import os
 from pathlib import Path
 
-# machine code without LLVM's optimisations: a quarter less time, and what XLA itself does to a program is the same
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-)
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Compiling is most of the time. Equal programs are compiled once by all workers and by the next run, not by each test;
 # nothing goes into the user's cache, nothing comes from it.
