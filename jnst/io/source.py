@@ -60,7 +60,8 @@ def to_unit(values: np.ndarray, *, limit: float = 0, least: int = 0) -> np.ndarr
     result = np.empty((len(heights), len(widths), channels), np.float32)
     rows = factor * max(1, _ROWS_BYTES // (4 * width * channels * factor))
     for top in range(0, height, rows):
-        strip = values[top : top + rows].astype(np.float32)
+        with np.errstate(over="ignore"):  # of 64 bits: infinity, which is white
+            strip = values[top : top + rows].astype(np.float32)
         if values.dtype.kind == "f":
             np.nan_to_num(strip, copy=False, nan=0, posinf=limit, neginf=0)
         strip = np.clip(strip / np.float32(limit), 0, 1)

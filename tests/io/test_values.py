@@ -79,6 +79,12 @@ def test_one_odd_float_moves_no_other(tiff, odd, shown, factor):
     check(tiff(given), values, atol=2e-6)
 
 
+def test_a_float_of_64_bits_that_32_cannot_hold_is_white_and_prints_nothing(tiff):
+    given = np.zeros(RAMP.shape)
+    given[3, 5] = 1e300
+    check(tiff(given), given > 0, atol=0)
+
+
 def test_grey_with_opacity(tiff):
     alpha = np.full_like(RAMP, 16384)
     path = tiff(np.stack([RAMP, alpha], -1), photometric="minisblack", extrasamples=["unassalpha"])
