@@ -108,6 +108,21 @@ def test_the_gradient_is_that_of_the_value():
         np.testing.assert_allclose(jnp.vdot(jax.grad(value)(f), d), slope, rtol=1e-5)
 
 
+def test_the_sums_above_the_knots_have_the_gradient_of_automatic_differentiation():
+    """Under weights, as of a mask or of a part of a larger array."""
+    along, g = features(0, shape=(2, 7, 8, 5)), jax.random.normal(jax.random.key(1), (2, 5, 3))
+    weight = jax.random.uniform(jax.random.key(2), (2, 7, 8, 1))
+    knots = jnp.sort(jax.random.normal(jax.random.key(3), (2, 5, 3)))
+
+    def plainly(along):
+        return jnp.sum(weight[..., None] * jnp.maximum(along[..., None] - knots[:, None, None], 0), (1, 2))
+
+    sums, pull_back = jax.vjp(lambda along: sliced.sum_above(along, weight, knots), along)
+    expected, pull_back_plainly = jax.vjp(plainly, along)
+    np.testing.assert_allclose(sums, expected, rtol=1e-5)
+    np.testing.assert_allclose(pull_back(g)[0], pull_back_plainly(g)[0], rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("style_loss", ["sliced", "gram+sliced"])
 def test_a_run_goes_down_by_it(vgg16, style_loss):
     config = jnst.Config(
