@@ -18,7 +18,7 @@ IMAGES = SHARED / "images"
 FAST_BATCH = ["--content-layers", "conv2_1", "--style-layers", "conv1_1", "--backbone", "vgg16", "--iterations", "2",
               "--scales", "1", "--style-sizes", "1", "--no-compilation-cache", "--batch-size", "2"]  # fmt: skip
 
-# whole files of the marker `fast`, but for what they mark as slow themselves; `pytest -n auto -m fast` stays under 20 s
+# whole files of the marker `fast`, but for what they mark as slow themselves; `pytest -n auto -m fast` takes about 20 s
 FAST_FILES = (
     "cli/test_folders.py", "cli/test_interrupts.py", "cli/test_keeping.py", "cli/test_progress.py", "cli/test_sizes.py",
     "cli/test_tables.py", "cli/test_terminal.py", "cli/test_writing.py", "io/test_atomic.py", "io/test_image.py",
