@@ -23,7 +23,7 @@ from jnst.network import vgg
 from jnst.optim.base import RUNNING
 from jnst.optim.preconditioner import Identity
 from jnst.optim.stock import Stock
-from jnst.problem import objective_for, solver_for, takes_units, weights_for
+from jnst.problem import objective_for, solver_for, takes_units, total_variation_of, weights_for
 
 CONTENT, STYLE = "tubingen.jpg", "starry_night.jpg"
 PLAIN: dict[str, Any] = {
@@ -102,7 +102,7 @@ def make_problem(
         if takes_units(config, objective):
             _, norms = objectives.content_statistics(params, images["content"], objective=objective)
             units = objectives.style_units(targets, norms, objective=objective)
-        loss_weights = weights_for(config, targets, objective, units=units)
+        loss_weights = weights_for(config, targets, objective, units=units, variation=total_variation_of(style))
     fast = vgg.prepare_for_inference(params, objective.layers)
     return Problem(content, style, objective, (fast, targets, loss_weights))
 

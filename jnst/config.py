@@ -37,8 +37,9 @@ class Config:
     """alpha of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
     style_weight: float | None = None
     """beta of alpha L_content + beta L_style, 0 or more, instead of `strength`; alone, the other is 1"""
-    tv_weight: float = 2.0
-    """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths"""
+    tv_weight: float = 0.0125
+    """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths; relative losses take it
+    over the painting's own, so that a busy painting is smoothed less"""
 
     content_layers: tuple[str, ...] = ("conv3_2", "conv4_2")
     """layers whose maps keep the content; higher layers keep less detail"""

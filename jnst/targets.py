@@ -21,7 +21,15 @@ from jnst.losses import objective as objectives
 from jnst.losses.objective import LossWeights
 from jnst.network.region import Region
 from jnst.network.vgg import Params, prepare_for_inference
-from jnst.problem import check_images, check_network, finer_start, start_image, takes_units, weights_for
+from jnst.problem import (
+    check_images,
+    check_network,
+    finer_start,
+    start_image,
+    takes_units,
+    total_variation_of,
+    weights_for,
+)
 
 PREFETCH_TASKS = 16  # tasks whose images are loaded before they are begun
 LOADER_THREADS = 8  # images that are loaded at a time: in part by waiting, where they lie in an object store
@@ -117,17 +125,19 @@ class TargetStore:
         found = self._statistics("content", job.content, resize(content, *size), size, program, norms=with_units)
         of_content, norms = found if with_units else (found, {})
         parts = {"content": of_content}
-        masks = {}
+        masks, variations = {}, []
         for name, style in job.styles.items():
             small = style_size(job, style.picture, scale)
             image = resize(self.picture(style.picture), *small)
             parts[name] = self._statistics(name, style.picture, image, small, program)
+            variations.append(total_variation_of(image))
             if style.mask is not None:
                 masks[name] = self._put(_resize_mask(self.picture(style.mask), size), program.canvas)
         targets = objectives.join_targets(parts, masks)
         weights = weights_for(
             task.config, targets, program.objective, region=region, own_terms=self.own_terms,
             units=objectives.style_units(targets, norms, objective=program.objective),
+            variation=float(np.average(variations, weights=[style.weight for style in job.styles.values()])),
         )  # fmt: skip
         problem = Problem(
             targets, _one_each(weights), jnp.asarray([size], jnp.int32), jnp.asarray([scale.iterations], jnp.int32)

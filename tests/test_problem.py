@@ -1,8 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from helpers import picture
 
+from jnst.config import Config
 from jnst.io.image import resize
-from jnst.problem import finer_start
+from jnst.losses import statistics
+from jnst.losses.objective import join_targets
+from jnst.problem import LEAST_VARIATION, finer_start, objective_for, total_variation_of, weights_for
 
 
 def test_a_scale_that_changed_nothing_hands_the_photograph_on():
@@ -28,3 +34,21 @@ def test_a_photograph_larger_than_the_scale_is_brought_to_it():
     photograph = picture(60, 84, seed=3)
     start = finer_start(resize(photograph, 20, 28), photograph, 40, 56)
     np.testing.assert_allclose(start, resize(photograph, 40, 56), atol=0.05)
+
+
+def test_variation_on_the_host_is_the_terms():
+    image = picture(37, 52, seed=5)
+    assert total_variation_of(image) == pytest.approx(float(statistics.total_variation(image)[0]), rel=1e-5)
+
+
+@pytest.mark.parametrize(("variation", "unit"), [(0.02, 0.02), (0.0, LEAST_VARIATION), (None, 1)])
+def test_relative_losses_take_total_variation_over_the_paintings_own(variation, unit):
+    config = Config(tv_weight=0.5)
+    weights = weights_for(config, join_targets({}), objective_for(config), variation=variation)
+    assert float(weights.groups["image"]) == pytest.approx(0.5 / unit)
+
+
+def test_losses_with_a_unit_take_total_variation_as_it_is():
+    config = replace(Config(loss="mse", tv_weight=0.5), content_weight=1.0)
+    weights = weights_for(config, join_targets({}), objective_for(config), variation=0.02)
+    assert float(weights.groups["image"]) == 0.5
