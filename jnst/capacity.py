@@ -17,10 +17,10 @@ from jnst.batching import Size
 from jnst.engine import Problem, Program, Run
 from jnst.errors import InputError
 from jnst.jobs import Schedule, style_size
-from jnst.losses import objective as objectives
 from jnst.memory import resident
 from jnst.network.region import Region
 from jnst.network.vgg import Params
+from jnst.programs import run_chunk, target_statistics
 
 BYTES_PER_PIXEL = 6000  # of one picture's run, on the safe side (measured: 2,700 at 512 px): below, no need to compile
 MEMORY_FRACTION = 0.9  # of the memory that a batch may take; the rest is for targets and images on their way
@@ -80,7 +80,7 @@ def chunk_bytes(program: Program, mesh: Mesh | None, params: Params, begun: Any,
     if mesh is None and place is not None:
         params = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=place), params)
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
-    return program_bytes(engine.run_chunk.lower(program, mesh, params, *places, scalar, scalar))
+    return program_bytes(run_chunk.lower(program, mesh, params, *places, scalar, scalar))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,4 +161,4 @@ class Capacity:
 def _style_bytes(params: Params, size: Size, objective: Any) -> int:
     region = None if objective.tile else jax.eval_shape(lambda: Region.full(1, *size))
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-    return program_bytes(objectives.target_statistics.lower(params, image, "style", objective=objective, region=region))
+    return program_bytes(target_statistics.lower(params, image, "style", objective=objective, region=region))

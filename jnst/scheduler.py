@@ -27,6 +27,7 @@ from jnst.io.weights import Weights
 from jnst.jobs import Extras, Job, Schedule, Task, make_schedule
 from jnst.network.vgg import Params
 from jnst.optim.base import NOT_FINITE, RUNNING, STOP_REASONS
+from jnst.programs import run_chunk
 from jnst.recording import WorkMeter, read_rows
 from jnst.records import Callback, Iteration, Progress, Result
 from jnst.targets import CACHE_BYTES, PREFETCH_TASKS, Begun, TargetStore
@@ -226,9 +227,7 @@ class Scheduler:
             left = [task.scale.iterations - task.done for task in batch.tasks if task]
             ticks, pause = self._chunk(batch, left)
             started = self.clock()
-            run, records = engine.run_chunk(
-                program, self.mesh, params, problem, run, jnp.int32(ticks), jnp.int32(pause)
-            )
+            run, records = run_chunk(program, self.mesh, params, problem, run, jnp.int32(ticks), jnp.int32(pause))
             batch.places = problem, run
             yield from self._finish(batch)
             self._begin_ahead(queue, batch, sum(n <= ticks for n in left))  # as many as may end
@@ -238,7 +237,7 @@ class Scheduler:
         """Compiles the program for so many places, by a chunk of no tick."""
         self.compiled.add((program, len(batch.tasks)))
         before, (problem, run) = self.clock(), batch.places
-        run, _ = engine.run_chunk(program, self.mesh, params, problem, run, jnp.int32(0), jnp.int32(0))
+        run, _ = run_chunk(program, self.mesh, params, problem, run, jnp.int32(0), jnp.int32(0))
         jax.block_until_ready(run)
         for task in batch.tasks:
             if task:

@@ -30,6 +30,7 @@ from jnst.problem import (
     total_variation_of,
     weights_for,
 )
+from jnst.programs import content_statistics, target_statistics
 
 PREFETCH_TASKS = 16  # tasks whose images are loaded before they are begun
 LOADER_THREADS = 8  # images that are loaded at a time: in part by waiting, where they lie in an object store
@@ -184,7 +185,7 @@ class TargetStore:
         is_content, objective = name == "content", program.objective
         canvas = program.canvas if is_content else self.style_canvases[size]
         region = None if canvas == size else Region.full(1, *size)
-        compute = objectives.content_statistics if norms else partial(objectives.target_statistics, name=name)
+        compute = content_statistics if norms else partial(target_statistics, name=name)
         return self.statistics["content" if is_content else "style"].get(
             (name, norms, picture.key, size, canvas, objective),
             lambda: compute(self.params, self._put(image, canvas), objective=objective, region=region),

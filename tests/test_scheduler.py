@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnst import Config, InputError, capacity, engine, stylize
+from jnst import Config, InputError, capacity, scheduler, stylize
 from jnst.capacity import Capacity
 from jnst.io.weights import Weights
 from jnst.jobs import Extras, Job, Picture, make_schedule
@@ -156,8 +156,8 @@ def test_where_the_memory_does_not_last_fewer_are_painted_at_a_time(vgg16: Weigh
             raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
         return run_chunk(program, mesh, params, problem, run, ticks, pause)
 
-    run_chunk = engine.run_chunk
-    monkeypatch.setattr(engine, "run_chunk", scarce)
+    run_chunk = scheduler.run_chunk
+    monkeypatch.setattr(scheduler, "run_chunk", scarce)
     work = Scheduler(make_schedule(jobs_of(), SMALL), vgg16.params, batch_size=4)
     compare(list(work.run()), singles)
     assert counts[:4] == [4, 4, 4, 2]
@@ -168,7 +168,7 @@ def test_one_that_does_not_fit_even_alone_is_told(vgg16: Weights, monkeypatch):
     def none(*_):
         raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
-    monkeypatch.setattr(engine, "run_chunk", none)
+    monkeypatch.setattr(scheduler, "run_chunk", none)
     found = list(stylize_many(jobs_of()[:3], vgg16, SMALL, batch_size=2))
     assert {result.error for result in found} == {"not enough memory; give a smaller image_size"}
     assert len(found) == 3

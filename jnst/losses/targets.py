@@ -148,6 +148,7 @@ def content_statistics(
     return ({name: value for name, value in found.items() if name not in style},), norms
 
 
+@partial(jax.jit, static_argnames="objective")
 def style_units(
     targets: Targets, norms: Mapping[str, Float[Array, " n"]], *, objective: Objective
 ) -> dict[str, Float[Array, " n"]]:

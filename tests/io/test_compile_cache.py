@@ -12,6 +12,11 @@ CODE = """
 import sys
 import jax
 counts = {"cache_hits": 0, "cache_misses": 0}
+traced = set()
+def look(event, seconds, fun_name="", **more):
+    if event.endswith("jaxpr_trace_duration"):
+        traced.add(fun_name)
+jax.monitoring.register_event_duration_secs_listener(look)
 def count(event, **more):
     name = event.rpartition("/")[2]
     if name in counts:
@@ -19,7 +24,7 @@ def count(event, **more):
 jax.monitoring.register_event_listener(count)
 from jnst.cli import main as run
 code = run.main(sys.argv[1:])
-print(counts["cache_hits"], counts["cache_misses"])
+print(counts["cache_hits"], counts["cache_misses"], int("run_chunk" in traced))
 sys.exit(code)
 """
 
@@ -50,12 +55,13 @@ def finish(process):
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG_CACHE_HOME is Linux's")
 def test_processes_share_what_they_have_compiled(start, tmp_path):
     both = [start("a"), start("b")]  # at once: they look for and write the same programs
-    assert all(hits + misses > 0 for hits, misses in map(finish, both))
+    assert all(hits + misses > 0 for hits, misses, _ in map(finish, both))
     kept = set((tmp_path / "cache" / "jnst" / "compiled").glob("*-cache"))
     assert kept
-    hits, misses = finish(start("c"))
-    assert hits == len(kept)
-    assert misses <= 1  # a program that took just under the 0.1 s from which they are kept, and now just over
+    hits, misses, traced = finish(start("c"))
+    assert hits >= len(kept)
+    assert misses <= 2  # a program that took just under the 0.02 s from which they are kept, and now just over
+    assert not traced
     pictures = [(tmp_path / f"{name}.png").read_bytes() for name in "abc"]
     assert pictures[0] == pictures[1] == pictures[2]
 
@@ -65,10 +71,10 @@ def test_processes_share_what_they_have_compiled(start, tmp_path):
 )
 def test_the_user_may_have_none(off, start, tmp_path):
     if off == "flag":
-        assert finish(start("a", "--no-compilation-cache")) == (0, 0)
+        assert finish(start("a", "--no-compilation-cache")) == (0, 0, 1)
     elif off == "variable":
-        assert finish(start("a", JAX_ENABLE_COMPILATION_CACHE="false")) == (0, 0)
+        assert finish(start("a", JAX_ENABLE_COMPILATION_CACHE="false")) == (0, 0, 1)
     else:
         (tmp_path / "cache").write_text("a file where the directory should be")
-        assert finish(start("a")) == (0, 0)
+        assert finish(start("a")) == (0, 0, 1)
     assert not (tmp_path / "cache" / "jnst").exists()
