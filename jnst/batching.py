@@ -1,6 +1,8 @@
-"""Which images share a compiled program: each is padded to one of a few sizes that hold them all (bucketing)."""
+"""Which images share a compiled program: each lies in the corner of one of a few canvases, which are known beforehand.
 
-from collections.abc import Mapping
+A canvas depends on the image's size alone, not on the other images of a batch. So two photographs of near shapes share
+all programs, in one batch or in two runs, and a picture is the same whatever else is painted beside it.
+"""
 
 import numpy as np
 
@@ -8,43 +10,30 @@ Size = tuple[int, int]
 """(height, width) in pixels"""
 
 MAX_PADDING_FRACTION = 0.12
-"""share of all computed pixels that may lie outside the images"""
-MAX_SIZES = 60  # of different sizes that are merged one by one; beyond, sizes are first rounded up
+"""share of a canvas that may lie outside its image"""
+ASPECTS = (1, 0.85, 0.75, 0.65, 0.57, 0.5, 0.44, 0.385, 0.34, 0.3, 0.265, 0.235)
+"""shorter side over the longer one: 3:4 holds 2:3 as well, which are what cameras have; 0.57 is for 9:16"""
 
 
-def bucket_sizes(counts: Mapping[Size, int], *, max_padding: float = MAX_PADDING_FRACTION) -> dict[Size, Size]:
-    """Returns the padded size of each size: as few as keep the padding small, merged from the cheapest pair on.
+def canvas_of(size: Size) -> Size:
+    """Returns the canvas of an image.
 
     Args:
-        counts: how many images have each (height, width).
-        max_padding: of all computed pixels, the share that may be empty, 0 to 1.
+        size: (height, width) of the image.
+
+    Returns:
+        (height, width), no smaller, with at most MAX_PADDING_FRACTION of its pixels outside the image: the longer side
+        rounded up to one of 16 to 32 values an octave, the shorter one by ASPECTS; where that is too much, both to
+        multiples of 8; where that still is, the image's own size.
     """
-    unit = 1
-    while len({_round_up(size, unit) for size in counts}) > MAX_SIZES:
-        unit *= 2
-    groups: dict[Size, list[Size]] = {}
-    for size in counts:
-        groups.setdefault(_round_up(size, unit), []).append(size)
-    image = sum(n * h * w for (h, w), n in counts.items())
-
-    def number(padded: Size) -> int:
-        return sum(counts[size] for size in groups[padded])
-
-    def extra(a: Size, b: Size) -> int:
-        """Pixels that one padded size for both would cost more."""
-        both = max(a[0], b[0]) * max(a[1], b[1])
-        return both * (number(a) + number(b)) - a[0] * a[1] * number(a) - b[0] * b[1] * number(b)
-
-    computed = sum(c[0] * c[1] * number(c) for c in groups)
-    while len(groups) > 1:
-        names = sorted(groups)
-        cost, a, b = min((extra(a, b), a, b) for k, a in enumerate(names) for b in names[:k])
-        if computed + cost > image / (1 - max_padding):
-            break
-        computed += cost
-        members = groups.pop(a) + groups.pop(b)
-        groups.setdefault((max(a[0], b[0]), max(a[1], b[1])), []).extend(members)
-    return {size: padded for padded, members in groups.items() for size in members}
+    longer, shorter = max(size), min(size)
+    length = _round_up(longer, max(8, 2 ** (longer.bit_length() - 5)))
+    breadths = (_round_up(length * aspect, 4) for aspect in reversed(ASPECTS))
+    breadth = next((breadth for breadth in breadths if breadth >= shorter), length)
+    for canvas in ((length, breadth), (_round_up(longer, 8), _round_up(shorter, 8))):
+        if longer * shorter >= (1 - MAX_PADDING_FRACTION) * canvas[0] * canvas[1]:
+            return canvas if size[0] == longer else (canvas[1], canvas[0])
+    return size
 
 
 def pad_to(image: np.ndarray, size: Size) -> np.ndarray:
@@ -58,5 +47,5 @@ def pad_to(image: np.ndarray, size: Size) -> np.ndarray:
     return np.pad(image, ((0, 0), (0, below), (0, beside), (0, 0))) if below or beside else image
 
 
-def _round_up(size: Size, unit: int) -> Size:
-    return -(-size[0] // unit) * unit, -(-size[1] // unit) * unit
+def _round_up(length: float | int, unit: int) -> int:
+    return -int(-length // unit) * unit

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jnst import engine, sharding
-from jnst.batching import Size
+from jnst.batching import Size, canvas_of
 from jnst.engine import Problem, Program, Run
 from jnst.errors import InputError
 from jnst.jobs import Schedule, style_size
@@ -143,9 +143,8 @@ class Capacity:
         Raises:
             InputError: what it needs, and what there is.
         """
-        canvases = self.schedule.style_canvases
         last = (
-            (canvases[style_size(task.job, style.picture, task.stages[-1][0])], task.stages[-1][1].objective)
+            (canvas_of(style_size(task.job, style.picture, task.stages[-1][0])), task.stages[-1][1].objective)
             for task in self.schedule.tasks
             for style in task.job.styles.values()
         )

@@ -1,7 +1,6 @@
 """Jobs and how they are scheduled: which scale of which job goes into which bucket, known before any work.
 
-Scales whose arrays have one size and whose settings compile to one program share a bucket (`batching`). Nothing here
-touches a device.
+Scales whose canvases (`batching`) and settings compile to one program share a bucket. Nothing here touches a device.
 """
 
 from collections import Counter
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from jnst.batching import Size, bucket_sizes
+from jnst.batching import Size, canvas_of
 from jnst.config import Config
 from jnst.engine import Program
 from jnst.losses.pyramid import SMALLEST_LEVEL, Scale, pyramid_levels, scales
@@ -128,8 +127,6 @@ class Schedule:
     """How the jobs are computed, known before any work."""
 
     tasks: list[Task]
-    style_canvases: dict[Size, Size]
-    """of each size of a style image; one program computes the targets of all that share a canvas"""
 
     @property
     def buckets(self) -> Counter[Program]:
@@ -156,6 +153,9 @@ class Extras:
 def make_schedule(jobs: Sequence[Job], config: Config, extras: Extras = Extras()) -> Schedule:
     """Returns every job's scales and their programs.
 
+    Windows, split rows, and a single picture under the caller's own terms (which need not know of masks) have arrays of
+    the picture's own size.
+
     Args:
         jobs: what to paint.
         config: the settings of the jobs that have none of their own.
@@ -164,40 +164,19 @@ def make_schedule(jobs: Sequence[Job], config: Config, extras: Extras = Extras()
     Raises:
         InputError: scales that an image has no room for, or a setting that cannot be.
     """
-    planned: list[tuple[Job, Config, list[tuple[Scale, tuple]]]] = []
-    counts: dict[tuple, Counter[Size]] = {}
-    styles: Counter[Size] = Counter()
     kinds: dict[Any, tuple] = {}
+    tasks = []
     for job in jobs:
         own = job.config or config
         stages = []
         for scale in scales(*job.content.size, own.iterations, own.scales):
-            kind = _kind(job, own, scale, extras, kinds)
-            counts.setdefault(kind, Counter())[scale.height, scale.width] += 1
-            styles.update(style_size(job, style.picture, scale) for style in job.styles.values())
-            stages.append((scale, kind))
-        planned.append((job, own, stages))
-    canvases = {kind: _canvases(kind, sizes) for kind, sizes in counts.items()}
-    exact = {
-        (kind, canvas): len({size for size in sizes if canvases[kind][size] == canvas}) == 1
-        for kind, sizes in counts.items()
-        for canvas in canvases[kind].values()
-    }
-    tasks = []
-    for job, own, stages in planned:
-        programs = []
-        for scale, kind in stages:
-            canvas = canvases[kind][scale.height, scale.width]
-            programs.append((scale, Program(canvas, not exact[kind, canvas], *kind)))
-        tasks.append(Task(job, own, programs))
-    split = any(kind[0].tile or kind[0].mesh is not None for kind in counts)
-    return Schedule(tasks, {size: size for size in styles} if split else bucket_sizes(styles))
-
-
-def _canvases(kind: tuple, sizes: Counter[Size]) -> dict[Size, Size]:
-    """The canvas of each size; windows and split rows have no masks, so that each size is its own there."""
-    objective = kind[0]
-    return {size: size for size in sizes} if objective.tile or objective.mesh is not None else bucket_sizes(sizes)
+            objective, solver = _kind(job, own, scale, extras, kinds)
+            size = (scale.height, scale.width)
+            exact = objective.tile or objective.mesh is not None or (extras.terms is not None and len(jobs) == 1)
+            canvas = size if exact else canvas_of(size)
+            stages.append((scale, Program(canvas, not exact, objective, solver)))
+        tasks.append(Task(job, own, stages))
+    return Schedule(tasks)
 
 
 def _kind(job: Job, config: Config, scale: Scale, extras: Extras, kinds: dict[Any, tuple]) -> tuple:

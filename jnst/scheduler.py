@@ -150,9 +150,7 @@ class Scheduler:
         everywhere = None if mesh is None else NamedSharding(mesh, PartitionSpec())
         place = everywhere if extras.mesh is None else sharding.replicated(extras.mesh)
         self.spread = None if mesh is None else NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
-        self.store = TargetStore(
-            params, schedule.style_canvases, place=place, cache_bytes=cache_bytes, own_terms=extras.terms is not None
-        )
+        self.store = TargetStore(params, place=place, cache_bytes=cache_bytes, own_terms=extras.terms is not None)
         self.meter = WorkMeter(schedule.tasks)
         self.window = max(MIN_JOBS_IN_FLIGHT, 2 * self.devices * (batch_size or MIN_JOBS_IN_FLIGHT))
         self.compiled: set[tuple[Program, int]] = set()

@@ -11,21 +11,24 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 
 from jnst import engine
 from jnst.batching import Size
 from jnst.capacity import chunk_bytes
 from jnst.config import Config
-from jnst.engine import Problem, Program, Run
+from jnst.engine import Problem, Run
 from jnst.errors import InputError
+from jnst.jobs import Extras, Job, Picture, make_schedule
 from jnst.losses import objective as objectives
 from jnst.losses import windows
 from jnst.losses.pyramid import scales
 from jnst.memory import resident
 from jnst.network.architecture import MIN_SIDE, detect
+from jnst.network.region import Region
 from jnst.network.vgg import Params, prepare_for_inference
-from jnst.problem import objective_for, solver_for
+from jnst.problem import objective_for
 from jnst.transfer import stylize
 
 OVERHEAD_BYTES = 10**8  # compiled code, and what the allocator keeps: measured at 512 and 1024 px on the CPU
@@ -51,15 +54,23 @@ def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = N
         size: (height, width) of the picture; the style is taken to have the same size.
         mesh: devices over which its rows are split.
     """
-    objective = objective_for(config, mesh=mesh)
-    program = Program(size, False, objective, solver_for(config))
+
+    def load() -> np.ndarray:
+        raise AssertionError("a plan needs no pixels")
+
+    picture = Picture("picture", size, load)
+    (task,) = make_schedule([Job(picture, picture)], config, Extras(mesh=mesh)).tasks
+    program = task.stages[-1][1]
+    objective = program.objective
     plain = jax.eval_shape(lambda p: p, params)
     layers = objective.layers, objective.precision
     fast = plain if config.checkpoint else jax.eval_shape(lambda p: prepare_for_inference(p, *layers), plain)
-    image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+    image = jax.ShapeDtypeStruct((1, *program.canvas, 3), jnp.float32)
 
     def begin(params: Params, image: Any) -> tuple[Problem, Run]:
-        targets = objectives.targets(params, {name: image for name in objective.sources}, objective=objective)
+        regions = dict.fromkeys(objective.sources, Region.full(1, *size)) if program.masked else None
+        images = dict.fromkeys(objective.sources, image)
+        targets = objectives.targets(params, images, objective=objective, regions=regions)
         weights = jax.tree.map(lambda w: jnp.ones(1, jnp.float32), objectives.default_weights(objective))
         return Problem(targets, weights, jnp.zeros((1, 2), jnp.int32), jnp.zeros(1, jnp.int32)), engine.start(
             program, image

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Array
 
-from jnst.batching import Size, pad_to
+from jnst.batching import Size, canvas_of, pad_to
 from jnst.engine import Problem, Program, Run, start
 from jnst.errors import InputError
 from jnst.io.image import resize
@@ -70,17 +70,16 @@ class TargetStore:
 
     Args:
         params: parameters of the network, as they are.
-        style_canvases: padded size of each size of a style image.
         place: where arrays lie: on all devices, where there are several.
         cache_bytes: of each kind of value that is kept.
         own_terms: whether the terms are the caller's own, which weigh themselves.
     """
 
     def __init__(
-        self, params: Params, style_canvases: dict[Size, Size], *,
+        self, params: Params, *,
         place: NamedSharding | None = None, cache_bytes: int = CACHE_BYTES, own_terms: bool = False,
     ) -> None:  # fmt: skip
-        self.place, self.style_canvases, self.own_terms = place, style_canvases, own_terms
+        self.place, self.own_terms = place, own_terms
         self.params = jax.device_put(params, place)
         self.statistics, self.pictures = (
             {"content": Cache(cache_bytes), "style": Cache(cache_bytes)},
@@ -183,8 +182,8 @@ class TargetStore:
     ) -> Any:
         """Target statistics of a picture at a size, of a photograph with the norms of its own style; computed once."""
         is_content, objective = name == "content", program.objective
-        canvas = program.canvas if is_content else self.style_canvases[size]
-        region = None if canvas == size else Region.full(1, *size)
+        canvas = program.canvas if is_content else canvas_of(size) if program.masked else size
+        region = Region.full(1, *size) if program.masked else None
         compute = content_statistics if norms else partial(target_statistics, name=name)
         return self.statistics["content" if is_content else "style"].get(
             (name, norms, picture.key, size, canvas, objective),

@@ -1,34 +1,26 @@
-from jnst.batching import bucket_sizes
+import pytest
+
+from jnst.batching import MAX_PADDING_FRACTION, canvas_of
 
 
-def waste(counts, found):
-    computed = sum(n * found[size][0] * found[size][1] for size, n in counts.items())
-    return 1 - sum(n * h * w for (h, w), n in counts.items()) / computed
+@pytest.mark.parametrize("long", [128, 256, 512, 1024, 2048])
+def test_what_cameras_have_shares_its_canvas(long):
+    """3:4 and 2:3, upright too; squares, 9:16 and 1:2 lie in ones of their own shape."""
+    assert canvas_of((long * 2 // 3, long)) == canvas_of((long * 3 // 4, long)) == (long * 3 // 4, long)
+    assert canvas_of((long, long * 2 // 3)) == (long, long * 3 // 4)
+    assert canvas_of((long, long)) == (long, long)
+    assert canvas_of((long // 2, long)) == (long // 2, long)
+    height, width = canvas_of((long * 9 // 16, long))
+    assert height * width < 1.06 * long * long * 9 / 16
 
 
-def test_equal_sizes_share_a_canvas_of_their_own():
-    assert bucket_sizes({(96, 128): 5}) == {(96, 128): (96, 128)}
+def test_a_scale_of_any_length_has_few_canvases():
+    assert len({canvas_of((512, width)) for width in range(128, 513)}) < 20
+    assert len({canvas_of((long * 3 // 4, long))[1] for long in range(500, 1024)}) < 40
 
 
-def test_sizes_that_are_near_share_one():
-    found = bucket_sizes({(96, 128): 4, (94, 128): 4, (128, 96): 4})
-    assert found == {(96, 128): (96, 128), (94, 128): (96, 128), (128, 96): (128, 96)}
-
-
-def test_every_image_fits_and_little_is_wasted():
-    counts = {(60 + 7 * k, 200 - 5 * k): 1 + k % 3 for k in range(20)}
-    found = bucket_sizes(counts, max_padding=0.15)
-    assert all(found[size][0] >= size[0] and found[size][1] >= size[1] for size in counts)
-    assert waste(counts, found) <= 0.15
-    assert len(set(found.values())) < 10
-
-
-def test_no_waste_allowed_means_a_canvas_each():
-    counts = {(64, 64): 1, (64, 65): 1}
-    assert bucket_sizes(counts, max_padding=0.0) == {(64, 64): (64, 64), (64, 65): (64, 65)}
-
-
-def test_thousands_of_sizes_are_no_matter():
-    counts = {(100 + k % 50, 100 + k // 50): 1 for k in range(2500)}
-    found = bucket_sizes(counts)
-    assert waste(counts, found) <= 0.15
+def test_small_images_that_no_canvas_suits_have_their_own():
+    assert canvas_of((33, 33)) == (33, 33)
+    assert canvas_of((80, 67)) == (80, 68)
+    height, width = canvas_of((60, 400))
+    assert (1 - MAX_PADDING_FRACTION) * height * width <= 60 * 400

@@ -17,8 +17,8 @@ from jnst.scheduler import Scheduler, stylize_many
 
 SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"), iterations=4,
                scales=("1",), style_pyramid_levels=1)  # fmt: skip
-SIZES = [(67, 80), (70, 76), (80, 67)]
-STYLES = [(66, 72), (80, 64)]
+SIZES = [(72, 96), (66, 96), (96, 72)]
+STYLES = [(66, 72), (96, 72)]
 
 
 def smooth(height, width, seed):
@@ -175,7 +175,7 @@ def test_one_that_does_not_fit_even_alone_is_told(vgg16: Weights, monkeypatch):
 
 
 def test_the_batch_is_as_large_as_the_memory_allows(vgg16: Weights, monkeypatch):
-    """By the compiled program; the fits of 1 and 4 slots of 80 x 80 px differ by three images' maps."""
+    """By the compiled program; the fits of 1 and 4 slots of 72 x 96 px differ by three images' maps."""
     schedule = make_schedule(jobs_of()[:4], SMALL)
     work = Scheduler(schedule, vgg16.params)
     task = schedule.tasks[0]
@@ -187,7 +187,7 @@ def test_the_batch_is_as_large_as_the_memory_allows(vgg16: Weights, monkeypatch)
     monkeypatch.setattr(capacity, "resident", lambda: 10**9)
     memory = int((10**9 + (one + four) / 2) / capacity.MEMORY_FRACTION)
     assert dataclasses.replace(work.capacity, memory=memory).slots(program, params, begun) in (1, 2)
-    with pytest.raises(InputError, match=r"80x70 pixels need more than 1.0 GB; give a smaller image_size"):
+    with pytest.raises(InputError, match=r"96x72 pixels need more than 1.0 GB; give a smaller image_size"):
         dataclasses.replace(work.capacity, memory=10**9).slots(program, params, begun)
 
 
@@ -204,13 +204,13 @@ def test_a_run_that_leaves_the_finite_numbers_counts_as_done_work(vgg16: Weights
 
 
 def test_the_last_wave_is_as_full_as_the_others(vgg16: Weights):
-    """Of 67 x 80 px a CPU takes six at a time; nine jobs are five and four, not six and three."""
-    schedule = make_schedule(9 * jobs_of()[:1], SMALL)
-    assert Capacity(schedule).slots(schedule.tasks[0].program, vgg16.params, None) == 5
+    """Of 72 x 96 px a CPU takes four at a time; five jobs are three and two, not four and one."""
+    schedule = make_schedule(5 * jobs_of()[:1], SMALL)
+    assert Capacity(schedule).slots(schedule.tasks[0].program, vgg16.params, None) == 3
 
 
 def test_a_style_that_the_memory_does_not_hold_is_refused_before_any_work(vgg16: Weights):
-    with pytest.raises(InputError, match=r"a style of 64x80 pixels needs 0\.\d GB, there are 0\.\d; give a smaller"):
+    with pytest.raises(InputError, match=r"a style of 72x96 pixels needs 0\.\d GB, there are 0\.\d; give a smaller"):
         next(stylize_many(jobs_of(), vgg16, SMALL, memory=10**6))
 
 
