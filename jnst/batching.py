@@ -11,7 +11,7 @@ Size = tuple[int, int]
 
 MAX_PADDING_FRACTION = 0.12
 """share of a canvas that may lie outside its image"""
-ASPECTS = (1, 0.85, 0.75, 0.65, 0.57, 0.5, 0.44, 0.385, 0.34, 0.3, 0.265, 0.235)
+ASPECTS = (1, 0.85, 0.75, 0.645, 0.57, 0.5, 0.44, 0.385, 0.34, 0.3, 0.265, 0.235)
 """shorter side over the longer one: 3:4 holds 2:3 as well, which are what cameras have; 0.57 is for 9:16"""
 
 
@@ -28,7 +28,7 @@ def canvas_of(size: Size) -> Size:
     """
     longer, shorter = max(size), min(size)
     length = _round_up(longer, max(8, 2 ** (longer.bit_length() - 5)))
-    breadths = (_round_up(length * aspect, 4) for aspect in reversed(ASPECTS))
+    breadths = (_round_up(length * aspect, 4 if length >= 128 else 1) for aspect in reversed(ASPECTS))
     breadth = next((breadth for breadth in breadths if breadth >= shorter), length)
     for canvas in ((length, breadth), (_round_up(longer, 8), _round_up(shorter, 8))):
         if longer * shorter >= (1 - MAX_PADDING_FRACTION) * canvas[0] * canvas[1]:

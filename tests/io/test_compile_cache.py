@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from helpers import EXAMPLES
+from PIL import Image
 
 # runs a job and prints how many compiled programs were looked up and found
 CODE = """
@@ -33,8 +34,8 @@ sys.exit(code)
 def start(tmp_path):
     """Starts a job whose user has `tmp_path / "cache"` as cache directory."""
 
-    def start(name, *arguments, **environment):
-        names = [str(EXAMPLES / "cat.png"), str(EXAMPLES / "swirls.jpg"), "-o", str(tmp_path / f"{name}.png")]
+    def start(name, *arguments, content=EXAMPLES / "cat.png", **environment):
+        names = [str(content), str(EXAMPLES / "swirls.jpg"), "-o", str(tmp_path / f"{name}.png")]
         fast = ["--style-layers", "conv1_1", "--content-layers", "conv1_1", "--backbone", "vgg16", "--quiet",
                 "--image-size", "48", "--iterations", "1"]  # fmt: skip
         kept = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")}
@@ -64,6 +65,20 @@ def test_processes_share_what_they_have_compiled(start, tmp_path):
     assert not traced
     pictures = [(tmp_path / f"{name}.png").read_bytes() for name in "abc"]
     assert pictures[0] == pictures[1] == pictures[2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="XDG_CACHE_HOME is Linux's")
+def test_a_photograph_of_another_size_compiles_nothing(start, tmp_path):
+    """From two cameras, 2:3 and 3:4, in other numbers of pixels."""
+    for name, size in (("first", (300, 200)), ("second", (240, 180))):
+        with Image.open(EXAMPLES / "cat.png") as picture:
+            picture.convert("RGB").resize(size).save(tmp_path / f"{name}.png")
+    more = ["--image-size", "96", "--scales", "2", "--iterations", "2"]
+    assert finish(start("a", *more, content=tmp_path / "first.png"))[1] > 0
+    hits, misses, traced = finish(start("b", *more, content=tmp_path / "second.png"))
+    assert hits > 0
+    assert misses <= 2  # small programs that took about the 0.02 s from which they are kept
+    assert not traced
 
 
 @pytest.mark.parametrize(
