@@ -4,8 +4,6 @@ A program's peak is read from XLA's memory analysis of the compiled program, whi
 """
 
 import dataclasses
-import re
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,7 +15,7 @@ from jnst.batching import Size, canvas_of
 from jnst.engine import Problem, Program, Run
 from jnst.errors import InputError
 from jnst.jobs import Schedule, style_size
-from jnst.memory import resident
+from jnst.memory import free, resident
 from jnst.network.region import Region
 from jnst.network.vgg import Params
 from jnst.programs import run_chunk, target_statistics
@@ -29,13 +27,12 @@ CPU_PIXELS = 2**15  # side by side: with more, a CPU gains nothing
 
 
 def available() -> int | None:
-    """Returns the bytes that the device has for this process; None where the system does not tell."""
+    """Returns the bytes that the device has for this process, held ones too; None where the system does not tell."""
     statistics = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in statistics:
         return int(statistics["bytes_limit"])
-    meminfo = Path("/proc/meminfo")
-    match = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text()) if meminfo.is_file() else None
-    return resident() + 1024 * int(match[1]) if match else None
+    left = free()
+    return None if left is None else resident() + left
 
 
 def program_bytes(lowered: Any) -> int:

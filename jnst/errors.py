@@ -8,6 +8,9 @@ command line does: "--strength must stand without --style-weight, got both".
 import re
 from collections.abc import Callable
 
+_OUT_OF_MEMORY = re.compile(
+    r"RESOURCE_EXHAUSTED|CUDA_ERROR_OUT_OF_MEMORY|\bout of (\w+ )?memory\b|failed to allocate|bad_alloc", re.IGNORECASE
+)
 _NAME = re.compile(r"`([a-z][a-z0-9_]*)`")
 
 
@@ -66,8 +69,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     Args:
         error: anything that was raised. XLA has no type of its own for this: it raises `jax.errors.JaxRuntimeError`, a
-            RuntimeError, with the status code RESOURCE_EXHAUSTED in its text, on every backend.
+            RuntimeError, mostly with the status code RESOURCE_EXHAUSTED in its text, but not always: its processor
+            says INTERNAL where an allocation within a program fails, its GPUs what the driver says.
     """
     if isinstance(error, OutOfMemory | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    return isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)) is not None

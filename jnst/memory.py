@@ -1,10 +1,12 @@
-"""How much memory this process has, and has had at most."""
+"""How much memory this process has, has had at most, and may still take: of the machine, of its container."""
 
 import contextlib
 import re
 import resource
 import sys
 from pathlib import Path
+
+NO_LIMIT = 2**60  # bytes
 
 
 def peak_of_process() -> int:
@@ -22,6 +24,71 @@ def resident() -> int:
     """Returns the resident set size in bytes; on systems without /proc, the peak resident set size."""
     size = _from_status("VmRSS")
     return peak_of_process() if size is None else size
+
+
+def free() -> int | None:
+    """Returns the bytes that this process may still take.
+
+    The least of what the machine has, what the control groups above the process leave (containers and batch systems, of
+    either version), and what its own limit of addresses does; None where the system tells none of them.
+    """
+    amounts = (_of_machine(), _of_control_groups(), _of_address_space())
+    return min((amount for amount in amounts if amount is not None), default=None)
+
+
+def _of_machine() -> int | None:
+    with contextlib.suppress(OSError):
+        match = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+        if match:
+            return 1024 * int(match[1])
+    return None
+
+
+def _of_address_space() -> int | None:
+    """What RLIMIT_AS leaves (`ulimit -v`)."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    used = _from_status("VmSize")
+    return None if soft == resource.RLIM_INFINITY or used is None else max(0, soft - used)
+
+
+def _of_control_groups(proc: Path = Path("/proc/self"), mounts: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What the least generous control group leaves, the process's own or one above it.
+
+    Args:
+        proc: what the system tells of this process.
+        mounts: where control groups are mounted.
+    """
+    try:
+        lines = (proc / "cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    left = []
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0" and not controllers:
+            root, names = mounts, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root, names = mounts / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        # within a container the group's own path may not be mounted, but the group itself is, at the root
+        group = root / path.lstrip("/")
+        while root == group or root in group.parents:
+            left += _left_in(group, *names)
+            group = group.parent
+    return min(left, default=None)
+
+
+def _left_in(group: Path, limit: str, usage: str, reclaimable: str) -> list[int]:
+    """What one group leaves; what it holds of files that nobody uses is given back when it is needed."""
+    try:
+        most, used = (group / limit).read_text().strip(), int((group / usage).read_text())
+        cached = re.search(rf"^{reclaimable} (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
+    except (OSError, ValueError):
+        return []
+    if not most.isdecimal() or int(most) >= NO_LIMIT:  # "max"; version 1 has a number near 2^63
+        return []
+    return [max(0, int(most) - used + (int(cached[1]) if cached else 0))]
 
 
 def _from_status(key: str) -> int | None:

@@ -187,7 +187,7 @@ class Scheduler:
             batch = _Batch()
             try:
                 yield from self._advance(program, queue, batch)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 yield from self._finish(batch)
@@ -343,7 +343,7 @@ class Scheduler:
             except (InputError, OSError) as error:
                 batch.failed.append((task, error))
                 return
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 queue.appendleft(task)
                 if needed or not is_out_of_memory(error):
                     raise
