@@ -5,9 +5,9 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-# Compiling is most of the time, and most of compiling is what LLVM does to make a program fast: without it, and by XLA's
-# plain emitters, a program takes a quarter of the time. What XLA itself makes of a program is the same. Code as users
-# have it is run by `./scripts/test --all` and by the tests that give a process of their own other XLA_FLAGS.
+# Compiling is most of the time, and most of compiling is what LLVM does to make a program fast: without it, and by
+# XLA's plain emitters, a program takes a quarter of the time. What XLA itself makes of a program is the same. Code as
+# users have it is run by `./scripts/test --all` and by the tests that give a process of their own other XLA_FLAGS.
 PLAIN_CODE = (
     "--xla_backend_optimization_level=0",
     "--xla_cpu_use_fusion_emitters=false",

@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +46,7 @@ def test_masks_are_averaged_to_the_layers_positions(height, width, stride):
     np.testing.assert_allclose(pool_mask(jnp.asarray(mask), stride), slow_pool(mask, stride), rtol=1e-5)
 
 
+@partial(jax.jit, static_argnames="term")  # one program, not one an operation
 def of(params, x, term, *, region=None, masks=None):
     objective = Objective((term,))
     return statistics(params, x, objective.terms, objective=objective, positions=Positions(region, masks or {}))[0]

@@ -28,11 +28,13 @@ def finished(term, observe, maps, weight, *grid):
     return terms.mean_over_positions(observe((maps,), (weight,), *grid), (total.astype(maps.dtype),))
 
 
+@jax.jit  # one program, not one an operation
 def target_of(maps, weight=None):
     grid = sliced.grid(finished(TERM, TERM.survey, maps, weight))
     return {"grid": grid, "observed": finished(TERM, TERM.observe, maps, weight, grid)}
 
 
+@partial(jax.jit, static_argnames="compare")
 def distance(maps, target, weight=None, compare=sliced.distance):
     return compare(finished(TERM, TERM.observe, maps, weight, target["grid"]), target)
 
