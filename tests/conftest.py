@@ -2,8 +2,9 @@
 
 import mmap
 import os
-from importlib.util import find_spec
 from pathlib import Path
+
+import jaxlib
 
 # Compiling is most of the time, and most of compiling is what LLVM does to make a program fast: without it, and by
 # XLA's plain emitters, a program takes a quarter of the time. What XLA itself makes of a program is the same. Code as
@@ -17,12 +18,10 @@ PLAIN_CODE = (
 
 def known(flag: str) -> bool:
     """Whether this XLA has the flag: one that it has not ends the process."""
-    spec = find_spec("jaxlib")
-    assert spec is not None
-    assert spec.origin is not None
-    for library in Path(spec.origin).parent.glob("libjax*.so"):
+    name = flag.strip("-").partition("=")[0].encode()
+    for library in Path(jaxlib.__file__).parent.glob("libjax*"):
         with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
-            if code.find(flag.strip("-").partition("=")[0].encode()) >= 0:
+            if code.find(name) >= 0:
                 return True
     return False
 
