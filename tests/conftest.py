@@ -1,9 +1,36 @@
 """Eight fake CPU devices, strict shapes, which tests are fast, and what several test files share."""
 
+import mmap
 import os
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+import jaxlib
+
+# Compiling is most of the time, and most of compiling is what LLVM does to make a program fast: without it, and by
+# XLA's plain emitters, a program takes a quarter of the time. What XLA itself makes of a program is the same. Code as
+# users have it is run by `./scripts/test --all` and by the tests that give a process of their own other XLA_FLAGS.
+PLAIN_CODE = (
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
+
+
+def known(flag: str) -> bool:
+    """Whether this XLA has the flag: one that it has not ends the process."""
+    name = flag.strip("-").partition("=")[0].encode()
+    for library in Path(jaxlib.__file__).parent.glob("libjax*"):
+        with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
+            if code.find(name) >= 0:
+                return True
+    return False
+
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has its parent's flags
+    flags = ["--xla_force_host_platform_device_count=8"]
+    if os.environ.get("JNST_TEST_CODE", "plain") == "plain":
+        flags += filter(known, PLAIN_CODE)
+    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags])
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Compiling is most of the time. Equal programs are compiled once by all workers and by the next run, not by each test;
 # nothing goes into the user's cache, nothing comes from it.

@@ -39,12 +39,13 @@ def cliff(x, target):
 
 @jax.custom_jvp
 def liar(x, target):
-    return bowl(x, target)
+    """0 at the start, above it everywhere else, and a gradient that tells of a way down."""
+    return jnp.sum(jnp.abs(x - START), (1, 2, 3))
 
 
 @liar.defjvp
 def _(primals, tangents):
-    return bowl(*primals), -2 * jnp.sum((primals[0] - 0.3) * tangents[0], (1, 2, 3))
+    return liar(*primals), -jnp.sum(tangents[0], (1, 2, 3))
 
 
 def program(compare, solver):

@@ -17,8 +17,8 @@ from jnst.scheduler import Scheduler, stylize_many
 
 SMALL = Config(content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"), iterations=4,
                scales=("1",), style_pyramid_levels=1)  # fmt: skip
-SIZES = [(72, 96), (66, 96), (96, 72)]
-STYLES = [(66, 72), (96, 72)]
+SIZES = [(36, 48), (33, 48), (48, 36)]
+STYLES = [(33, 36), (48, 36)]
 
 
 def smooth(height, width, seed):
@@ -32,9 +32,11 @@ def not_a_number(found, target):
     return jnp.full(len(found), jnp.nan)
 
 
-def jobs_of(config=None):
-    contents = [Picture.from_array(smooth(*size, seed=k)) for k, size in enumerate(SIZES)]
-    paintings = [Picture.from_array(smooth(*size, seed=50 + k)) for k, size in enumerate(STYLES)]
+def jobs_of(config=None, *, times=1):
+    """Every content with every style, of sizes so many times as large."""
+    sizes, styles = ([(times * h, times * w) for h, w in sizes] for sizes in (SIZES, STYLES))
+    contents = [Picture.from_array(smooth(*size, seed=k)) for k, size in enumerate(sizes)]
+    paintings = [Picture.from_array(smooth(*size, seed=50 + k)) for k, size in enumerate(styles)]
     return [Job(c, s, config, (i, j)) for i, c in enumerate(contents) for j, s in enumerate(paintings)]
 
 
@@ -107,7 +109,7 @@ def test_each_image_has_its_own_weights_and_its_own_number_of_iterations(vgg16: 
 
 def test_scales_follow_each_other_in_a_batch(vgg16: Weights):
     config = dataclasses.replace(SMALL, scales=("2",), style_pyramid_levels=2, iterations=6)
-    job = jobs_of(config)[0]
+    job = jobs_of(config, times=2)[0]
     work = Scheduler(make_schedule([job], config), vgg16.params)
     (result,) = work.run()
     assert work.meter.done == work.meter.total > 0
@@ -176,7 +178,7 @@ def test_one_that_does_not_fit_even_alone_is_told(vgg16: Weights, monkeypatch):
 
 def test_the_batch_is_as_large_as_the_memory_allows(vgg16: Weights, monkeypatch):
     """By the compiled program; the fits of 1 and 4 slots of 72 x 96 px differ by three images' maps."""
-    schedule = make_schedule(jobs_of()[:4], SMALL)
+    schedule = make_schedule(jobs_of(times=2)[:4], SMALL)
     work = Scheduler(schedule, vgg16.params)
     task = schedule.tasks[0]
     program, begun, params = task.program, work.store.begin(task), work.store.prepared_params(task.program)
@@ -196,7 +198,7 @@ def test_a_run_that_leaves_the_finite_numbers_counts_as_done_work(vgg16: Weights
     config = dataclasses.replace(SMALL, scales=("2",), iterations=6)
     edge = terms.custom("edge", ("pixels",), lambda maps, weights: maps[0], not_a_number, target=None)
     extras = Extras(terms=(edge,))
-    work = Scheduler(make_schedule(jobs_of(config)[:1], config, extras), vgg16.params, extras=extras)
+    work = Scheduler(make_schedule(jobs_of(config, times=2)[:1], config, extras), vgg16.params, extras=extras)
     (result,) = work.run()
     assert "left the finite numbers" in result.error
     assert result.stop_reason == "not_finite"
@@ -205,12 +207,12 @@ def test_a_run_that_leaves_the_finite_numbers_counts_as_done_work(vgg16: Weights
 
 def test_the_last_wave_is_as_full_as_the_others(vgg16: Weights):
     """Of 72 x 96 px a CPU takes four at a time; five jobs are three and two, not four and one."""
-    schedule = make_schedule(5 * jobs_of()[:1], SMALL)
+    schedule = make_schedule(5 * jobs_of(times=2)[:1], SMALL)
     assert Capacity(schedule).slots(schedule.tasks[0].program, vgg16.params, None) == 3
 
 
 def test_a_style_that_the_memory_does_not_hold_is_refused_before_any_work(vgg16: Weights):
-    with pytest.raises(InputError, match=r"a style of 72x96 pixels needs 0\.\d GB, there are 0\.\d; give a smaller"):
+    with pytest.raises(InputError, match=r"a style of 36x48 pixels needs 0\.\d GB, there are 0\.\d; give a smaller"):
         next(stylize_many(jobs_of(), vgg16, SMALL, memory=10**6))
 
 

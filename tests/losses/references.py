@@ -10,12 +10,14 @@ import numpy as np
 from jnst.losses import objective as objectives
 from jnst.losses import terms
 from jnst.losses.objective import LossWeights, Objective
+from jnst.network import vgg
 
 FORMS = ["relative", "mse", "sum"]
 CONTENT_LAYERS, STYLE_LAYERS = ("conv2_2",), ("conv1_1", "conv2_1")
 
 value_and_grad = jax.jit(objectives.value_and_grad, static_argnames="objective")
 evaluate = jax.jit(objectives.evaluate, static_argnames="objective")
+features = jax.jit(vgg.features, static_argnames=("layers", "pooling"))
 
 
 def small(*, form: Any = "relative", content=CONTENT_LAYERS, style=STYLE_LAYERS, more=(), **options):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,6 +36,7 @@ def slow_moments(f, s, form):
     return {"sum": total, "mse": total / (2 * n), "relative": total / (both[1] ** 2).sum()}[form]
 
 
+@partial(jax.jit, static_argnums=0)  # one program, not one an operation
 def loss(term, f, target):
     """Of a term on maps, as the objective computes it: observe, finish, compare."""
 

@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +8,7 @@ import pytest
 from helpers import picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import assert_same, joint, value_and_grad, weights_for
+from references import assert_same, evaluate, features, joint, value_and_grad, weights_for
 
 from jnst.losses import objective as objectives
 from jnst.losses import terms
@@ -45,6 +46,7 @@ def test_masks_are_averaged_to_the_layers_positions(height, width, stride):
     np.testing.assert_allclose(pool_mask(jnp.asarray(mask), stride), slow_pool(mask, stride), rtol=1e-5)
 
 
+@partial(jax.jit, static_argnames="term")  # one program, not one an operation
 def of(params, x, term, *, region=None, masks=None):
     objective = Objective((term,))
     return statistics(params, x, objective.terms, objective=objective, positions=Positions(region, masks or {}))[0]
@@ -54,7 +56,7 @@ def test_a_masked_gram_matrix_is_the_weighted_sum_over_the_masks_total_weight(pa
     x, mask = picture(37, 45), soft_mask(37, 45)
     for layer in LAYERS:
         stride = 2 ** (int(layer[4]) - 1)
-        maps = np.asarray(vgg.features(params, x, [layer])[layer], np.float64)[0]
+        maps = np.asarray(features(params, x, (layer,))[layer], np.float64)[0]
         weights = slow_pool(np.asarray(mask), stride)[0]
         rows, w = maps.reshape(-1, maps.shape[-1]), weights.reshape(-1)
         expected = (rows.T * w) @ rows / w.sum()
@@ -119,7 +121,7 @@ def test_two_styles_under_masks_have_the_gradient_of_the_joint_loss(params):
     # the second style's targets are taken under its own mask, at every level
     expected = of(params, images["style:1"], terms.gram("conv2_1", mask="own"), masks={"own": own["style:1"]})
     np.testing.assert_allclose(targets.levels[0]["style/conv2_1:1@right"], expected, rtol=1e-5)
-    at_content = objectives.evaluate(params, images["content"], targets, weights, objective=TWO_STYLES)
+    at_content = evaluate(params, images["content"], targets, weights, objective=TWO_STYLES)
     assert at_content.groups["content"][0] == 0  # its targets are taken under the mask of the result
 
 

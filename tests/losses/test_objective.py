@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import picture
 from jax.sharding import NamedSharding, PartitionSpec
-from references import FORMS, assert_same, distance, evaluate, joint, small, value_and_grad, weights_for
+from references import FORMS, assert_same, distance, evaluate, features, joint, small, value_and_grad, weights_for
 from test_comparisons import loss
 
 from jnst.errors import InputError
@@ -44,8 +44,8 @@ def test_losses_are_equations_4_and_5(params, images, form):
         params, x, targets_of(params, content, style, objective), weights_for(objective), objective=objective
     )
 
-    maps, style_maps = (vgg.features(params, image, ("conv1_1", "conv2_1", "conv2_2")) for image in (x, style))
-    content_map = vgg.features(params, content, ("conv2_2",))["conv2_2"]
+    maps, style_maps = (features(params, image, ("conv1_1", "conv2_1", "conv2_2")) for image in (x, style))
+    content_map = features(params, content, ("conv2_2",))["conv2_2"]
     content_loss = loss(terms.content("conv2_2", form=form), maps["conv2_2"], content_map)
     layers = [loss(terms.gram(name, form=form), maps[name], style_maps[name]) for name in ("conv1_1", "conv2_1")]
     np.testing.assert_allclose(result.groups["content"], content_loss, rtol=1e-5)
@@ -336,7 +336,7 @@ def test_the_gradient_can_be_differentiated_in_the_weights(params, images):
 
 def test_a_gram_entry_is_that_of_the_matrix(params, images):
     x = images[2]
-    matrix = statistics.mean_gram(vgg.features(params, x, ("conv2_1",))["conv2_1"])
+    matrix = statistics.mean_gram(features(params, x, ("conv2_1",))["conv2_1"])
     entry = objectives.gram_entry(params, x, layer="conv2_1", entry=(3, 17))
     np.testing.assert_allclose(entry, matrix[:, 3, 17], rtol=1e-5)
     with pytest.raises(IndexError, match=r"entry \(3, 128\): conv2_1 has 128 filters"):

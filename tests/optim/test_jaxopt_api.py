@@ -101,6 +101,7 @@ def test_implicit_derivatives_are_those_of_finite_differences_on_free_and_bound_
         h = 1e-5
         np.testing.assert_allclose(by_l2, (solution(0.1 + h, upper) - solution(0.1 - h, upper)) / (2 * h), atol=1e-5)
         np.testing.assert_array_equal(by_l2[active], 0)
+        h = 1e-3  # the solution is linear in the bounds, and known to 1e-9 only
         for k in range(5):
             step = h * jnp.eye(5)[k]
             difference = (solution(0.1, upper + step) - solution(0.1, upper - step)) / (2 * h)
