@@ -1,6 +1,7 @@
 """How much memory this process has, has had at most, and may still take: of the machine, of its container."""
 
 import contextlib
+import ctypes
 import re
 import resource
 import sys
@@ -24,6 +25,12 @@ def resident() -> int:
     """Returns the resident set size in bytes; on systems without /proc, the peak resident set size."""
     size = _from_status("VmRSS")
     return peak_of_process() if size is None else size
+
+
+def give_back() -> None:
+    """Gives back to the system what glibc keeps and nothing uses: after compiling, 0.4 to 0.8 GB."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def free() -> int | None:

@@ -25,6 +25,7 @@ from jnst.errors import InputError, OutOfMemory, is_out_of_memory
 from jnst.io.image import resize
 from jnst.io.weights import Weights
 from jnst.jobs import Extras, Job, Schedule, Task, make_schedule
+from jnst.memory import give_back
 from jnst.network.vgg import Params
 from jnst.optim.base import NOT_FINITE, RUNNING, STOP_REASONS
 from jnst.programs import run_chunk
@@ -237,6 +238,7 @@ class Scheduler:
         before, (problem, run) = self.clock(), batch.places
         run, _ = run_chunk(program, self.mesh, params, problem, run, jnp.int32(0), jnp.int32(0))
         jax.block_until_ready(run)
+        give_back()
         for task in batch.tasks:
             if task:
                 task.compile_seconds += self.clock() - before

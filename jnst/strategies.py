@@ -31,7 +31,10 @@ from jnst.network.vgg import Params, prepare_for_inference
 from jnst.problem import objective_for
 from jnst.transfer import stylize
 
-OVERHEAD_BYTES = 10**8  # compiled code, and what the allocator keeps: measured at 512 and 1024 px on the CPU
+# on the CPU, measured at 256 to 1024 px (docs/scales.md):
+OVERHEAD_BYTES = 35 * 10**7  # of the process, beside what it holds when it plans
+SCALE_BYTES = 2 * 10**8  # of a scale's program, targets and images, and what the allocator keeps of them
+COMPILE_BYTES = 25 * 10**7  # while a program is compiled, for each size at which it compares the style
 TILES = (2048, 1024, 768, 512)  # windows that are tried, in pixels a side
 
 
@@ -46,7 +49,7 @@ class Strategy(NamedTuple):
 
 
 def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = None) -> int:
-    """Returns what a single run adds to a process, or takes of each device.
+    """Returns what a single run adds to a process, compiling included, or takes of each device.
 
     Args:
         config: settings.
@@ -76,7 +79,11 @@ def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = N
             program, image
         )
 
-    return chunk_bytes(program, None, fast, jax.eval_shape(begin, plain, image), 1) + OVERHEAD_BYTES
+    peak = chunk_bytes(program, None, fast, jax.eval_shape(begin, plain, image), 1)
+    if jax.default_backend() != "cpu":
+        return peak
+    compiling = COMPILE_BYTES * objective.style_pyramid_levels
+    return OVERHEAD_BYTES + SCALE_BYTES * len(task.stages) + max(peak, compiling)
 
 
 def seconds_per_pixel(config: Config, params: Params, size: Size) -> float:
