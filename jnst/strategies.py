@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jnst import engine
+from jnst import engine, transfer
 from jnst.batching import Size
 from jnst.capacity import chunk_bytes
 from jnst.config import Config
@@ -29,7 +29,6 @@ from jnst.network.architecture import MIN_SIDE, detect
 from jnst.network.region import Region
 from jnst.network.vgg import Params, prepare_for_inference
 from jnst.problem import objective_for
-from jnst.transfer import stylize
 
 # on the CPU, measured at 256 to 1024 px (docs/scales.md):
 OVERHEAD_BYTES = 35 * 10**7  # of the process, beside what it holds when it plans
@@ -72,7 +71,7 @@ def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = N
 
     def begin(params: Params, image: Any) -> tuple[Problem, Run]:
         regions = dict.fromkeys(objective.sources, Region.full(1, *size)) if program.masked else None
-        images = dict.fromkeys(objective.sources, image)
+        images = {name: image for name in objective.sources}
         targets = objectives.targets(params, images, objective=objective, regions=regions)
         weights = jax.tree.map(lambda w: jnp.ones(1, jnp.float32), objectives.default_weights(objective))
         return Problem(targets, weights, jnp.zeros((1, 2), jnp.int32), jnp.zeros(1, jnp.int32)), engine.start(
@@ -97,7 +96,7 @@ def seconds_per_pixel(config: Config, params: Params, size: Size) -> float:
     small = dataclasses.replace(config, iterations=4, scales=("1",), tile=0, checkpoint=False, init="content")
     height, width = (max(MIN_SIDE, round(side * 256 / max(size))) for side in size)
     image = jax.random.uniform(jax.random.key(0), (1, height, width, 3))
-    result = stylize(image, image[:, ::-1], small, params)
+    result = transfer.stylize(image, image[:, ::-1], small, params)
     return (result.seconds - result.compile_seconds) / result.evaluations / (height * width)
 
 
