@@ -27,7 +27,6 @@ from jnst.cli.progress import BatchReporter, display
 from jnst.cli.sheet import write_sheet
 from jnst.cli.strategy import memory_limit
 from jnst.cli.terminal import log, say
-from jnst.cli.traces import Traces, make_trace_folder, require_trace_folder
 from jnst.cli.weights import load_weights
 from jnst.cli.writing import Writer
 from jnst.config import check_for_batch
@@ -76,13 +75,11 @@ def validate_batch(options: Options) -> AnyPath:
         raise InputError("standard input is for single pictures; give a file or a folder")
     out = require_output_folder(options.file.output)
     require_common(options)
-    single = {"save_every": options.report.save_every, "plan": options.machine.plan,
+    single = {"trace": options.report.trace, "save_every": options.report.save_every, "plan": options.machine.plan,
               "devices": options.machine.devices != 1}  # fmt: skip
     for name, value in single.items():
         if value:
             raise InputError(f"`{name}` is for single pictures")
-    if options.report.trace:
-        require_trace_folder(options.report.trace)
     require_at_least(0, batch_size=batch.batch_size)
     if not 0 <= batch.process < batch.processes:
         raise InputError(f"`process` {batch.process} of `processes` {batch.processes}: count from 0")
@@ -109,8 +106,6 @@ def run_batch(options: Options) -> int:
     for config in {row.config for row in rows}:
         check_for_batch(config, normalized=options.weight.normalize_with is not None)
     make_folder(out)
-    if options.report.trace:
-        make_trace_folder(options.report.trace)
     process, processes = join_processes(options)
     own = rows[process::processes]
     require_free_places(options, out, rows, own)
@@ -208,7 +203,7 @@ def paint(
         from jnst.io.compile_cache import keep_compiled
 
         keep_compiled()
-    with Writer(manifest, reporter, options.writing, Traces(options.report.trace)) as writer:
+    with Writer(manifest, reporter, options.writing) as writer:
         unreadable: dict[BatchRow, str] = {}
         jobs = make_jobs(todo, unreadable, keep_alpha=options.writing.alpha == "keep")
         for row, reason in unreadable.items():

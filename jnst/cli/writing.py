@@ -8,7 +8,6 @@ from jnst.cli.jobfile import BatchRow
 from jnst.cli.keeping import Kept, save_or_keep
 from jnst.cli.progress import BatchReporter
 from jnst.cli.terminal import log
-from jnst.cli.traces import Traces
 from jnst.errors import InputError
 from jnst.io import image
 from jnst.io.encode import Writing
@@ -32,16 +31,15 @@ class Writer:
         failures: why a row's picture is not where it should be.
     """
 
-    def __init__(self, manifest: Manifest, reporter: BatchReporter, writing: Writing, traces: Traces) -> None:
+    def __init__(self, manifest: Manifest, reporter: BatchReporter, writing: Writing) -> None:
         """Begins the thread.
 
         Args:
             manifest: open.
             reporter: is told of each picture, when it is written.
             writing: how the pictures are written.
-            traces: get each picture's, when it is written.
         """
-        self.manifest, self.reporter, self.writing, self.traces = manifest, reporter, writing, traces
+        self.manifest, self.reporter, self.writing = manifest, reporter, writing
         self.failures: dict[BatchRow, str] = {}
         self._pool, self._pending = ThreadPoolExecutor(1), list[tuple[BatchRow, Future[Kept]]]()
         self._lost, self._unrecorded = 0, False
@@ -97,8 +95,6 @@ class Writer:
         except InputError:  # moved away meanwhile
             origin = Origin()
         kept = save_or_keep(result.image, row.output, origin=origin, writing=self.writing)
-        if kept.path is not None:
-            self.traces.write(row, result, kept.path)
         if kept.problem:
             return kept
         facts = {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 
-from jnst.io.atomic import UnwritableError, append, write_whole
+from jnst.io.atomic import UnwritableError, append
 from jnst.io.paths import AnyPath, single_line
 from jnst.memory import peak_of_process
 
@@ -74,7 +74,9 @@ class Trace:
         Args:
             fields: the settings, as JSON or what `str` makes of it.
         """
-        self._line(_header(fields))
+        device = jax.local_devices()[0]
+        about = {"device": f"{device.platform}: {device.device_kind}", "versions": versions()}
+        self._line({"record": "header", **fields, **about})
 
     def iterations(self, rows: Iterable[Any]) -> None:
         """Writes one line an iteration.
@@ -83,7 +85,7 @@ class Trace:
             rows: dataclasses of numbers, names and dictionaries of these.
         """
         for row in rows:
-            self._line(_iteration(row))
+            self._line({"record": "iteration", **asdict(row)})
 
     def restart(self, strategy: str) -> None:
         """Writes that the rows so far count no more: the run begins again in another way.
@@ -101,7 +103,9 @@ class Trace:
             output: the picture's path.
             phases: seconds of each phase of the job, by its name.
         """
-        self._line(_footer(result, output, phases))
+        fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}
+        more = {"laps": dict(phases), "peak_memory": peak_memory()}
+        self._line({"record": "footer", "output": str(output), **fields, **more})
 
     def close(self) -> None:
         """Closes the file, also after a failure: the lines so far are on disk."""
@@ -112,48 +116,13 @@ class Trace:
     def _line(self, content: dict[str, Any]) -> None:
         if self.file is None:
             return
+        line = json.dumps(_finite(content), default=str, allow_nan=False) + "\n"
         try:
-            append(self.file, _encode(content))
+            append(self.file, line.encode())
         except OSError as error:
             self.close()
             self.file = None
             self.notify(f"{self.path} cannot be written ({single_line(error)}); the trace ends here, the run goes on")
-
-
-def write_trace(path: Path, given: Mapping[str, Any], result: Any, output: AnyPath) -> None:
-    """Writes the whole trace of a run that has ended, or nothing.
-
-    Args:
-        path: of the file; it is replaced.
-        given: the settings, as `Trace.header` takes them.
-        result: of the run, with its history (`jnst.Result`).
-        output: the picture's path.
-
-    Raises:
-        UnwritableError: the file cannot be written.
-    """
-    lines = [_header(given), *map(_iteration, result.history), _footer(result, output, {})]
-    write_whole(path, lambda file: file.write(b"".join(map(_encode, lines))))
-
-
-def _header(fields: Mapping[str, Any]) -> dict[str, Any]:
-    device = jax.local_devices()[0]
-    about = {"device": f"{device.platform}: {device.device_kind}", "versions": versions()}
-    return {"record": "header", **fields, **about}
-
-
-def _iteration(row: Any) -> dict[str, Any]:
-    return {"record": "iteration", **asdict(row)}
-
-
-def _footer(result: Outcome, output: AnyPath, phases: Mapping[str, float]) -> dict[str, Any]:
-    fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}
-    more = {"laps": dict(phases), "peak_memory": peak_memory()}
-    return {"record": "footer", "output": str(output), **fields, **more}
-
-
-def _encode(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(_finite(dict(content)), default=str, allow_nan=False) + "\n").encode()
 
 
 def _finite(value: Any) -> Any:

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -17,15 +16,11 @@ from cli_helpers import paint_folders, paint_listed
 from helpers import FAST_BATCH, ROOT
 from PIL import Image
 
-from jnst.cli.jobfile import BatchRow
 from jnst.cli.main import main
 from jnst.cli.progress import BatchReporter
-from jnst.cli.traces import Traces
-from jnst.config import Config
 from jnst.io import image
 from jnst.io.atomic import UnwritableError
 from jnst.io.paths import UNFINISHED
-from jnst.records import Result
 
 SHALLOW = ["--content-layers", "conv1_1", "--batch-size", "1"]  # for programs that one test alone compiles
 
@@ -41,31 +36,16 @@ def lines(folder):
 
 def test_every_photograph_in_every_manner(folders, capsys):
     sheet = folders / "sheet.png"
-    traces = folders / "logs" / "traces"
-    assert paint_folders(folders, "--contact-sheet", sheet, "--trace", traces) == 0
+    assert paint_folders(folders, "--contact-sheet", sheet) == 0
     assert outputs(folders) == ["a_x.png", "a_y.png", "b_x.png", "b_y.png"]  # two on each of eight devices
     assert [line["iterations"] for line in lines(folders)] == [2] * 4
     assert sorted(line["job"]["output"] for line in lines(folders)) == outputs(folders)
     assert image.load(sheet).shape[1:3] == (3 * 166 + 6, 3 * 166 + 6)
     shown = capsys.readouterr()
     assert "4 pictures, 1 program to compile, 2% of pixels empty" in shown.err
-    assert "program 1 of 1: up to 48x41 pixels, 16 at a time" in shown.err
+    assert "program 1 of 1: up to 48x40 pixels, 16 at a time" in shown.err
     assert "4 of 4 done, 0 failed" in shown.err
     assert "(4 pictures," in shown.out
-    assert sorted(path.name for path in traces.iterdir()) == [f"{name}.jsonl" for name in outputs(folders)]
-    header, *rows, footer = map(json.loads, (traces / "a_y.png.jsonl").read_text().splitlines())
-    assert (header["content"], header["style"], header["settings"]["iterations"]) == ("a.png", "y.png", 2)
-    assert [row["iteration"] for row in rows] == [0, 1, 2]
-    assert (footer["iterations"], footer["output"]) == (2, str(folders / "out" / "a_y.png"))
-
-
-def test_a_trace_that_cannot_be_written_is_told_once(tmp_path, capsys):
-    row = BatchRow(Path("a.png"), Path("x.png"), Path("a_x.png"), 64, 1.0, Config())
-    result = Result(np.zeros((1, 4, 4, 3)), config=Config())
-    traces = Traces(tmp_path / "gone")
-    for _ in range(2):
-        traces.write(row, result, Path("a_x.png"))
-    assert capsys.readouterr().err.count("no trace: ") == 1
 
 
 def test_what_is_done_is_not_done_again(folders, capsys):
@@ -124,8 +104,6 @@ def test_combinations_that_cannot_be_are_refused(folders, capsys):
         (("--jobs", folders / "no.csv", "-o", out), "no.csv: no such file"),
         ((photo, photo, "--jobs", photo, "-o", out), "--jobs stands without CONTENT and STYLE"),
         ((folders / "photos", photo, "-o", out, "--plan"), "--plan is for single pictures"),
-        ((folders / "photos", photo, "-o", out, "--trace", photo), "is a file; a batch writes a trace a picture"),
-        ((folders / "photos", photo, "-o", out, "--trace", photo / "x"), "is a file; a batch writes a trace a picture"),
         ((folders / "photos", photo, "-o", out, "--style-scale", 0), "--style-scale must be above 0"),
         ((folders / "photos", photo, "-o", out, "--devices", 2), "--devices is for single pictures"),
         ((folders / "photos", photo, "-o", out, "--max-memory", "ten"), "--max-memory must be a size like 6GB"),

@@ -17,7 +17,6 @@ from jnst.cli.options import make_config, parse, render
 from jnst.cli.painting import Images, Prepared
 from jnst.cli.progress import BatchReporter, PhaseTimer
 from jnst.cli.single import load_images
-from jnst.cli.traces import Traces
 from jnst.cli.writing import Writer
 from jnst.config import Config
 from jnst.errors import InputError
@@ -110,14 +109,14 @@ def test_pictures_of_a_batch_keep_as_much(camera, writing):
     row = BatchRow(camera / "photo.png", camera / "painting.png", camera / "out.png", 0, 1.0, Config())
     manifest = open_manifest(camera, 0, 1, {})
     reporter = BatchReporter(2, 0, lambda done, seconds, text: None, quiet=True)
-    with Writer(manifest, reporter, writing, Traces(None)) as writer:
+    with Writer(manifest, reporter, writing) as writer:
         writer.submit(row, result())
     with Image.open(row.output) as file:
         kept = writing.alpha == "keep"
         exif = file.getexif()
         assert (exif[MAKER], GPS in exif, file.mode) == ("Maker", not kept, "RGBA" if kept else "RGB")
     row.content.unlink()  # moved away while it was painted
-    with Writer(manifest, reporter, writing, Traces(None)) as writer:
+    with Writer(manifest, reporter, writing) as writer:
         writer.submit(row, result())
     np.testing.assert_allclose(image.load(row.output), PAINTED, atol=1 / 255)
     manifest.close()

@@ -12,7 +12,6 @@ from jnst.cli.jobfile import BatchRow
 from jnst.cli.keeping import Kept
 from jnst.cli.painting import save_intermediate
 from jnst.cli.progress import BatchReporter
-from jnst.cli.traces import Traces
 from jnst.cli.writing import MOST_LOST, Writer
 from jnst.config import Config
 from jnst.io.atomic import UnwritableError
@@ -26,7 +25,7 @@ def writer():
     """With a manifest that takes all."""
     reporter = BatchReporter(20, 0, lambda done, seconds, text: None, quiet=True)
     manifest: Any = SimpleNamespace(add=lambda row, facts: None)
-    with Writer(manifest, reporter, Writing(), Traces(None)) as writer:
+    with Writer(manifest, reporter, Writing()) as writer:
         yield writer
 
 
