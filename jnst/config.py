@@ -7,10 +7,10 @@ line too (`jnst.cli.settings`), which turns names in backticks into its flags.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, Literal, NoReturn, cast, get_args, get_origin
 
 from jnst.errors import InputError
 from jnst.network.architecture import check_layers
@@ -144,15 +144,21 @@ def _refuse(name: str, need: str, value: Any) -> NoReturn:
 
 def _shown(value: Any) -> str:
     """The value in a few words on one line."""
+    items = _items(value)
     try:
-        if isinstance(value, tuple | list) and all(isinstance(item, str) for item in value):
-            text = " ".join(map(str, value)) or "nothing"
+        if items is not None and all(isinstance(item, str) for item in items):
+            text = " ".join(map(str, items)) or "nothing"
         else:
             text = str(value) if isinstance(value, Real) else repr(value)
     except ValueError:  # Python writes no integer of more than 4300 digits
         text = "something too large to print"
     text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _items(value: Any) -> list[Any] | None:
+    """What a tuple or a list holds; None for anything else."""
+    return list(cast("Iterable[Any]", value)) if isinstance(value, tuple | list) else None
 
 
 def _choice(choices: tuple[str, ...]) -> Rule:
@@ -194,7 +200,7 @@ def _number(need: str, holds: Callable[[float], bool]) -> Rule:
 
 def _integer(value: Any) -> int | None:
     """A whole number, NumPy's too; None for anything else, booleans and floats like 2.0 among it."""
-    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+    return None if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
 
 
 def _finite(value: Any) -> float | None:
@@ -214,9 +220,10 @@ def _optional(rule: Rule) -> Rule:
 
 def _words(name: str, value: Any) -> tuple[str, ...]:
     """Commas separate as blanks do, as users of other tools write them."""
-    if not isinstance(value, tuple | list) or not all(isinstance(item, str) for item in value):
+    items = _items(value)
+    if items is None or not all(isinstance(item, str) for item in items):
         _refuse(name, "be a tuple of strings", value)
-    return tuple(word for item in value for word in re.split(r"[,\s]+", item) if word)
+    return tuple(word for item in items for word in re.split(r"[,\s]+", item) if word)
 
 
 def _layers(name: str, value: Any) -> tuple[str, ...]:
@@ -230,7 +237,8 @@ def _layers(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _layer_weights(name: str, value: Any) -> tuple[float, ...]:
-    numbers = [_finite(item) for item in value] if isinstance(value, tuple | list) else [None]
+    items = _items(value)
+    numbers = [None] if items is None else [_finite(item) for item in items]
     weights = tuple(number for number in numbers if number is not None and number >= 0)
     if len(weights) != len(numbers):
         _refuse(name, "be numbers of at least 0", value)
@@ -281,9 +289,9 @@ _RULES: dict[str, Rule] = {
     "tile": _tile,
     "init": _init,
     "seed": _whole(0, 2**32 - 1),
+    **{field.name: _choice(get_args(field.type)) for field in fields(Config) if get_origin(field.type) is Literal},
+    **{field.name: _boolean for field in fields(Config) if field.type is bool},
 }
-_RULES |= {field.name: _choice(get_args(field.type)) for field in fields(Config) if get_origin(field.type) is Literal}
-_RULES |= {field.name: _boolean for field in fields(Config) if field.type is bool}
 
 
 def _check_combinations(config: Config) -> None:

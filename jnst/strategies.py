@@ -7,7 +7,7 @@ compiled program, which the run then reuses; what the process holds already is a
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +69,7 @@ def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = N
     fast = plain if config.checkpoint else jax.eval_shape(lambda p: prepare_for_inference(p, *layers), plain)
     image = jax.ShapeDtypeStruct((1, *program.canvas, 3), jnp.float32)
 
-    def begin(params: Params, image: Any) -> tuple[Problem, Run]:
+    def begin(params: Params, image: jax.Array) -> tuple[Problem, Run]:
         regions = dict.fromkeys(objective.sources, Region.full(1, *size)) if program.masked else None
         images = {name: image for name in objective.sources}
         targets = objectives.targets(params, images, objective=objective, regions=regions)

@@ -142,14 +142,34 @@ def require_output_folder(path: AnyPath | None) -> AnyPath:
         The path.
 
     Raises:
-        InputError: none is given, or it is a file.
+        InputError: none is given, or it is a file, or in one.
     """
     if path is None or path == STANDARD_OUTPUT:
         raise InputError("many pictures need a folder: give -o FOLDER")
+    require_folder_place(path, option="-o")
+    return path
+
+
+def require_folder_place(path: AnyPath, *, option: str) -> None:
+    """Refuses a place that is no folder and where none can be made; makes none.
+
+    Args:
+        path: it need not exist yet.
+        option: that names it.
+
+    Raises:
+        InputError: it is a file, or in one, or in a folder that cannot be written.
+    """
     with path_errors(path):
         if path.exists() and not path.is_dir():
-            raise InputError(f"{path} is a file; many pictures need a folder: give another -o")
-    return path
+            raise InputError(f"{path} is a file; many pictures need a folder: give another {option}")
+        if is_object(path) or path.exists():
+            return
+        there = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not there.is_dir():
+        raise InputError(f"{path} cannot be made ({there} is no folder); give another {option}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{path} cannot be made ({there} is read-only); give another {option}")
 
 
 def require_sizes(image_size: int, style_scale: float) -> None:

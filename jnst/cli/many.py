@@ -7,6 +7,7 @@ Ctrl-C, SIGTERM and SIGHUP. Stopped at any time and begun again, it goes on wher
 import contextlib
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from jnst.cli.batch_jobs import make_jobs
 from jnst.cli.checks import (
     require_at_least,
     require_common,
+    require_folder_place,
     require_jobs_file,
     require_output,
     require_output_folder,
@@ -27,13 +29,14 @@ from jnst.cli.progress import BatchReporter, display
 from jnst.cli.sheet import write_sheet
 from jnst.cli.strategy import memory_limit
 from jnst.cli.terminal import log, say
+from jnst.cli.traces import BatchTraces, require_trace_places, trace_path
 from jnst.cli.weights import load_weights
 from jnst.cli.writing import Writer
 from jnst.config import check_for_batch
 from jnst.errors import InputError
 from jnst.io.atomic import sweep
 from jnst.io.manifest import Manifest, is_begun, open_manifest
-from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir
+from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir, require_writable_folder
 from jnst.io.pipes import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -74,8 +77,10 @@ def validate_batch(options: Options) -> AnyPath:
     if STANDARD_INPUT in (options.content, options.style):
         raise InputError("standard input is for single pictures; give a file or a folder")
     out = require_output_folder(options.file.output)
+    if options.report.trace:
+        require_folder_place(options.report.trace, option="`trace`")
     require_common(options)
-    single = {"trace": options.report.trace, "save_every": options.report.save_every, "plan": options.machine.plan,
+    single = {"save_every": options.report.save_every, "plan": options.machine.plan,
               "devices": options.machine.devices != 1}  # fmt: skip
     for name, value in single.items():
         if value:
@@ -105,12 +110,15 @@ def run_batch(options: Options) -> int:
     rows = read_rows(options, out)
     for config in {row.config for row in rows}:
         check_for_batch(config, normalized=options.weight.normalize_with is not None)
+    if options.report.trace:
+        make_trace_folder(options, options.report.trace, rows, out)
     make_folder(out)
     process, processes = join_processes(options)
     own = rows[process::processes]
     require_free_places(options, out, rows, own)
     if processes == 1:
-        sweep(out)  # of several machines, one may not see the locks of another
+        for folder in filter(None, (out, options.report.trace)):
+            sweep(folder)  # of several machines, one may not see the locks of another
     weights = load_weights(options)
     network = {"sha256": weights.sha256, "normalized": weights.normalized}
     manifest = open_manifest(out, process, processes, network)
@@ -142,11 +150,33 @@ def run_batch(options: Options) -> int:
     return code
 
 
-def make_folder(out: AnyPath) -> None:
-    """Makes the folder of the results; in an object store folders are parts of names.
+def make_trace_folder(options: Options, folder: Path, rows: Sequence[BatchRow], out: AnyPath) -> None:
+    """Makes the folder of the traces, where all of them have a place.
+
+    Where a batch has begun, its traces may be replaced.
+
+    Args:
+        options: of the command line.
+        folder: of the traces.
+        rows: of all processes.
+        out: the folder of the results.
+
+    Raises:
+        InputError: a trace that would take the place of something else, or a folder that cannot be made or written.
+    """
+    jobs = [] if options.batch.jobs is None else [options.batch.jobs]
+    require_trace_places(folder, rows, out, inputs=jobs, overwrite=options.file.overwrite or is_begun(out))
+    make_folder(folder, option="`trace`")
+    for row in rows[:1]:
+        require_writable_folder(trace_path(folder, row))
+
+
+def make_folder(out: AnyPath, *, option: str = "-o") -> None:
+    """Makes the folder of the results, or of the traces; in an object store folders are parts of names.
 
     Args:
         out: the folder.
+        option: that names it.
 
     Raises:
         InputError: it cannot be made.
@@ -156,7 +186,7 @@ def make_folder(out: AnyPath) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{out} cannot be made ({error.strerror}); give another -o") from None
+        raise InputError(f"{out} cannot be made ({error.strerror}); give another {option}") from None
 
 
 def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow], own: Sequence[BatchRow]) -> None:
@@ -203,7 +233,8 @@ def paint(
         from jnst.io.compile_cache import keep_compiled
 
         keep_compiled()
-    with Writer(manifest, reporter, options.writing) as writer:
+    traces = BatchTraces(options.report.trace, weights) if options.report.trace else None
+    with Writer(manifest, reporter, options.writing, traces=traces) as writer:
         unreadable: dict[BatchRow, str] = {}
         jobs = make_jobs(todo, unreadable, keep_alpha=options.writing.alpha == "keep")
         for row, reason in unreadable.items():
@@ -218,6 +249,8 @@ def paint(
                 writer.fail(result.name, result.error)
             else:
                 writer.submit(result.name, result)
+    if traces and traces.missing > 1:  # of the first it was told
+        log(f"{traces.missing} traces could not be written")
     if writer.in_vain:
         log("no folder takes a picture any more, so no more are painted; make room and begin again")
     return writer.failures

@@ -129,7 +129,7 @@ class ReportOptions:
     save_every: int = 0
     """also write the best picture so far after every so many iterations, 0: never"""
     trace: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
-    """write settings, every iteration's losses and the end as JSON lines"""
+    """write settings, every iteration's losses and the end as JSON lines; of many pictures, a file each in a folder"""
     quiet: bool = False
     """print nothing but errors"""
     version: bool = False

@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from jnst.cli.options import Options
 from jnst.cli.outputs import intermediate_paths, output_path
 from jnst.cli.progress import PhaseTimer, iteration_reporter
 from jnst.cli.terminal import log, say
+from jnst.cli.traces import describe_run
 from jnst.config import Config
 from jnst.errors import InputError, is_out_of_memory
 from jnst.io import image
@@ -68,7 +69,8 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
     """
     from jnst.io.trace import Trace, versions
 
-    output, description = output_path(options), _describe_run(options, prepared)
+    output = output_path(options)
+    description = describe_run(options.content, options.style, prepared.images.size, prepared.config, prepared.weights)
     trace = Trace(options.report.trace, notify=log)
     with contextlib.closing(trace), stop_on_signals("to quit without a picture") as signals:
         trace.header(**description)
@@ -83,13 +85,6 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
     if kept.problem:
         raise InputError(kept.problem)
     return report(result, output, signals, quiet=options.report.quiet)
-
-
-def _describe_run(options: Options, prepared: Prepared) -> dict[str, Any]:
-    """What the run is given, for the trace and for the picture's own description."""
-    height, width = prepared.images.size
-    return {"content": options.content.name, "style": options.style.name, "image_size": (height, width),
-            "settings": asdict(prepared.config), "weights": prepared.weights.record()}  # fmt: skip
 
 
 def _for_others(description: Mapping[str, Any]) -> dict[str, Any]:

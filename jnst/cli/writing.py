@@ -1,5 +1,6 @@
 """The pictures of a batch on their way to the disk: by a thread of its own, while the device paints the next ones."""
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from jnst.cli.jobfile import BatchRow
 from jnst.cli.keeping import Kept, save_or_keep
 from jnst.cli.progress import BatchReporter
 from jnst.cli.terminal import log
+from jnst.cli.traces import BatchTraces
 from jnst.errors import InputError
 from jnst.io import image
 from jnst.io.encode import Writing
@@ -31,15 +33,18 @@ class Writer:
         failures: why a row's picture is not where it should be.
     """
 
-    def __init__(self, manifest: Manifest, reporter: BatchReporter, writing: Writing) -> None:
+    def __init__(
+        self, manifest: Manifest, reporter: BatchReporter, writing: Writing, *, traces: BatchTraces | None = None
+    ) -> None:
         """Begins the thread.
 
         Args:
             manifest: open.
             reporter: is told of each picture, when it is written.
             writing: how the pictures are written.
+            traces: of the pictures, where they are asked for.
         """
-        self.manifest, self.reporter, self.writing = manifest, reporter, writing
+        self.manifest, self.reporter, self.writing, self.traces = manifest, reporter, writing, traces
         self.failures: dict[BatchRow, str] = {}
         self._pool, self._pending = ThreadPoolExecutor(1), list[tuple[BatchRow, Future[Kept]]]()
         self._lost, self._unrecorded = 0, False
@@ -94,7 +99,10 @@ class Writer:
             origin = image.read_origin(row.content, result.image.shape[1:3])
         except InputError:  # moved away meanwhile
             origin = Origin()
+        begun = time.perf_counter()
         kept = save_or_keep(result.image, row.output, origin=origin, writing=self.writing)
+        if self.traces:  # before the manifest's line, so that no picture that counts as done lacks its trace
+            self.traces.write(row, result, kept.path or row.output, time.perf_counter() - begun)
         if kept.problem:
             return kept
         facts = {"loss": result.loss, "iterations": result.iterations, "evaluations": result.evaluations,

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 
-from jnst.io.atomic import UnwritableError, append
+from jnst.io.atomic import UnwritableError, append, write_whole
 from jnst.io.paths import AnyPath, single_line
 from jnst.memory import peak_of_process
 
@@ -74,9 +74,7 @@ class Trace:
         Args:
             fields: the settings, as JSON or what `str` makes of it.
         """
-        device = jax.local_devices()[0]
-        about = {"device": f"{device.platform}: {device.device_kind}", "versions": versions()}
-        self._line({"record": "header", **fields, **about})
+        self._line(_header(fields))
 
     def iterations(self, rows: Iterable[Any]) -> None:
         """Writes one line an iteration.
@@ -85,7 +83,7 @@ class Trace:
             rows: dataclasses of numbers, names and dictionaries of these.
         """
         for row in rows:
-            self._line({"record": "iteration", **asdict(row)})
+            self._line(_iteration(row))
 
     def restart(self, strategy: str) -> None:
         """Writes that the rows so far count no more: the run begins again in another way.
@@ -103,9 +101,7 @@ class Trace:
             output: the picture's path.
             phases: seconds of each phase of the job, by its name.
         """
-        fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}
-        more = {"laps": dict(phases), "peak_memory": peak_memory()}
-        self._line({"record": "footer", "output": str(output), **fields, **more})
+        self._line(_footer(result, output, phases))
 
     def close(self) -> None:
         """Closes the file, also after a failure: the lines so far are on disk."""
@@ -116,13 +112,53 @@ class Trace:
     def _line(self, content: dict[str, Any]) -> None:
         if self.file is None:
             return
-        line = json.dumps(_finite(content), default=str, allow_nan=False) + "\n"
         try:
-            append(self.file, line.encode())
+            append(self.file, _encode(content))
         except OSError as error:
             self.close()
             self.file = None
             self.notify(f"{self.path} cannot be written ({single_line(error)}); the trace ends here, the run goes on")
+
+
+def write_trace(
+    path: Path, fields: Mapping[str, Any], rows: Iterable[Any], result: Outcome, output: AnyPath,
+    phases: Mapping[str, float],
+) -> None:  # fmt: skip
+    """Writes the trace of a run that is over: the same lines, whole or not at all.
+
+    Args:
+        path: of the file; it is replaced.
+        fields: of the header, as JSON or what `str` makes of it.
+        rows: of the iterations: dataclasses of numbers, names and dictionaries of these.
+        result: of the run.
+        output: the picture's path.
+        phases: seconds of each phase of the job, by its name.
+
+    Raises:
+        UnwritableError: a place that cannot be written, or is full.
+    """
+    records = [_header(fields), *map(_iteration, rows), _footer(result, output, phases)]
+    write_whole(path, lambda file: file.writelines(map(_encode, records)))
+
+
+def _header(fields: Mapping[str, Any]) -> dict[str, Any]:
+    device = jax.local_devices()[0]
+    about = {"device": f"{device.platform}: {device.device_kind}", "versions": versions()}
+    return {"record": "header", **fields, **about}
+
+
+def _iteration(row: Any) -> dict[str, Any]:
+    return {"record": "iteration", **asdict(row)}
+
+
+def _footer(result: Outcome, output: AnyPath, phases: Mapping[str, float]) -> dict[str, Any]:
+    fields = {key: getattr(result, key) for key in ("loss", "iterations", "evaluations", "seconds", "stop_reason")}
+    return {"record": "footer", "output": str(output), **fields, "laps": dict(phases), "peak_memory": peak_memory()}
+
+
+def _encode(content: Mapping[str, Any]) -> bytes:
+    """A record as a line."""
+    return (json.dumps(_finite(dict(content)), default=str, allow_nan=False) + "\n").encode()
 
 
 def _finite(value: Any) -> Any:

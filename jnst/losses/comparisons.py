@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 """How far the statistics of the result are from those of its target: pytrees with a leading axis n in, losses (n,) out.
 
 `relative` and `mse` compare any statistics, `content_sum` and `gram_sum` are equations 1 and 3 as written. The numbers
@@ -49,7 +50,19 @@ def relative(result: Any, target: Any) -> Float[Array, " n"]:
         `|S - T|^2 / |T|^2` of each image; a target that is 0 everywhere is matched by 0 alone.
     """
     norm = sum_of_squares(target)
-    return squared_error(result, target) / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
+    return squared_error(result, target) / above_zero(norm)
+
+
+def above_zero(unit: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Makes a unit one that can be divided by: 0 becomes the smallest normal number of its type.
+
+    Args:
+        unit: of each image, at least 0.
+
+    Returns:
+        The same, above 0.
+    """
+    return jnp.maximum(unit, jnp.finfo(unit.dtype).tiny)
 
 
 def mse(result: Any, target: Any) -> Float[Array, " n"]:

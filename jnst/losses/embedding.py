@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """The style of an image as a vector: for retrieval, clustering and maps of a collection."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """The terms at one level of the pyramid: from an image to its statistics, from statistics to each term's loss."""
 
 from collections.abc import Mapping
@@ -153,7 +154,8 @@ def compare(
     Raises:
         InputError: a target that is missing.
     """
-    found, losses = by_term(results, terms), {}
+    found = by_term(results, terms)
+    losses: dict[str, Array] = {}
     for term in terms:
         if term.target is not None and term.name not in targets:
             raise InputError(f"`targets` must hold term {term.name!r}: make them for the same objective")

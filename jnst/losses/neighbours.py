@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Neural neighbours: every place of the result is held to one place of the painting, the one most like it.
 
 Kolkin, Kucera, Paris, Sykora, Shechtman, Sun, "Neural Neighbor Style Transfer" (arXiv 2203.13215): features of several
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jnst.losses.comparisons import above_zero
 from jnst.network.architecture import stride_of
 
 CHUNK = 512
@@ -94,7 +96,7 @@ def distance(result: dict[str, Array], target: dict[str, Array]) -> Float[Array,
     """
     f, t, weight = result["columns"], target["columns"], result["weight"]
     unit = jnp.sum(weight * jnp.square(t), (1, 2, 3))
-    return jnp.sum(weight * jnp.square(f - t), (1, 2, 3)) / jnp.maximum(unit, jnp.finfo(unit.dtype).tiny)
+    return jnp.sum(weight * jnp.square(f - t), (1, 2, 3)) / above_zero(unit)
 
 
 def no_size(target: dict[str, Array]) -> Float[Array, " n"]:

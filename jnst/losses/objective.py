@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """The objective of the method and its gradient: `L = alpha L_c + beta L_s (+ tau TV)` (eq. 5), as pure functions.
 
 Each loss is a weighted sum of terms. VGG's pull-back (its transposed derivative) is linear, so the groups' gradients
@@ -8,7 +9,7 @@ gradient is computed by itself, the smallest first, so that the memory is that o
 of the whole, with two sizes at 128x96: 160 against 132 ms, 25.6 against 22.1 MB).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -69,7 +70,7 @@ def evaluate(
     Raises:
         InputError: targets, weights or masks that a term lacks, an unknown layer, an image too small for it.
     """
-    losses = []
+    losses: list[dict[str, Array]] = []
     for level, (image, positions) in enumerate(_levels(x, targets, region)):
         terms = objective.at_level(level)
         found = targets.levels[level]
@@ -225,11 +226,18 @@ def _at_level(
     """The losses at one level and, for each direction that has terms there, the gradient in this level's image."""
     terms, count = objective.at_level(level), len(targets.levels)
     grids = grids_of(terms, targets.levels[level])
-    results, to_image = jax.vjp(
-        lambda image: statistics(params, image, terms, objective=objective, positions=positions, grids=grids), image
-    )
-    losses, to_statistics = jax.vjp(lambda results: compare(results, targets.levels[level], terms), results)
-    gradients = {}
+
+    def observed(image: Array) -> tuple[Any, ...]:
+        return statistics(params, image, terms, objective=objective, positions=positions, grids=grids)
+
+    def compared(results: tuple[Any, ...]) -> dict[str, Array]:
+        return compare(results, targets.levels[level], terms)
+
+    to_image: Callable[[tuple[Any, ...]], tuple[Array]]
+    to_statistics: Callable[[dict[str, Array]], tuple[tuple[Any, ...]]]
+    results, to_image = jax.vjp(observed, image)
+    losses, to_statistics = jax.vjp(compared, results)
+    gradients: dict[str, Array] = {}
     for name, factors in directions.items():
         if not any(term.name in factors for term in terms):
             continue
@@ -244,7 +252,7 @@ def _at_level(
 
 def _combine(levels: list[dict[str, Array]], weights: LossWeights, objective: Objective, n: int) -> Losses:
     """Sums the terms' losses to those of the groups (eq. 4) and to L (eq. 5)."""
-    terms = {}
+    terms: dict[str, Array] = {}
     for term in objective.terms:
         values = [losses[term.name] for losses in levels if term.name in losses]
         terms[term.name] = sum(values[1:], values[0]) / len(values)

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """What the terms ask of the network, each thing once, and which positions of the maps count.
 
 Terms that ask for the same statistic of the same layers share one `Observation` (several styles, one image).

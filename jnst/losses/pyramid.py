@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Images at several sizes: the scales of a run, coarse to fine, and the levels at which one image's style is compared.
 
 Scales: conv5_1 of VGG-19 has a receptive field of about 170 pixels (`windows.receptive_radius`: 85 to the right), so on

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """The sliced 2-Wasserstein distance: a layer's features compared by their distributions along fixed directions.
 
 Along one direction the distance is that of the two quantile functions, `W2^2 = int (F^-1 - G^-1)^2 du` (Heitz,
@@ -18,6 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
+
+from jnst.losses.comparisons import above_zero
 
 KNOTS = 8
 """of the grid; below the first and above the last the mean distance to it is compared"""
@@ -131,7 +134,7 @@ def relative_distance(result: Float[Array, "n d k"], target: dict[str, Any]) -> 
         The relative distance of each image.
     """
     unit = energy(target)
-    return distance(result, target) / jnp.maximum(unit, jnp.finfo(unit.dtype).tiny)
+    return distance(result, target) / above_zero(unit)
 
 
 def mean_distance(result: Float[Array, "n d k"], target: dict[str, Any]) -> Float[Array, " n"]:

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """What the losses see of an image: statistics of its feature maps, or of its pixels.
 
 Maps are float, (n, h, w, c), one an image. Equation numbers are those of docs/method.md: Gatys, Ecker, Bethge, "Image

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """The targets of the objective: statistics of the content and the style images, and the weights that suit them."""
 
 from collections.abc import Mapping
@@ -65,7 +66,8 @@ def target_statistics(
     keep_masks = mask is None and not is_style and result_masks is not None
     asked = tuple(replace(term, mask=term.mask if keep_masks else _OWN if mask is not None else None) for term in terms)
     masks = (result_masks or {}) if keep_masks else {} if mask is None else {_OWN: mask}
-    count, levels = objective.style_pyramid_levels if is_style else 1, []
+    count = objective.style_pyramid_levels if is_style else 1
+    levels: list[dict[str, Any]] = []
     for small, positions in halvings(image, Positions(region, masks), count):
         grids = _survey(params, small, asked, objective, positions)
         results = statistics(params, small, asked, objective=objective, positions=positions, grids=grids)
@@ -110,7 +112,7 @@ def match_targets(
         The targets; as they were where no term asks for it.
     """
     objective = replace(objective, precision="float32", checkpoint=False)
-    levels = []
+    levels: list[dict[str, Any]] = []
     images = halvings(start, Positions(region, targets.masks), len(targets.levels))
     for level, ((image, positions), found) in enumerate(zip(images, targets.levels, strict=True)):
         terms = tuple(term for term in objective.at_level(level) if term.match is not None)
@@ -166,7 +168,8 @@ def style_units(
         By the term's name `(|A| / |P|)^UNIT_POWER` of each image, at most `LARGEST_UNIT`: the loss becomes
         `|G - A|^2 / (|A|^{1/2} |P|^{3/2})`; 1 where either is 0.
     """
-    units, sizes = {}, {term.name: term.size for term in objective.terms}
+    units: dict[str, Array] = {}
+    sizes = {term.name: term.size for term in objective.terms}
     for name, norm in norms.items():
         ratio = jnp.sqrt(sizes[name](targets.levels[0][name])) / norm
         unit = jnp.where((ratio > 0) & jnp.isfinite(ratio), ratio, 1) ** UNIT_POWER
@@ -237,7 +240,7 @@ def targets(
             raise InputError(f"the mask of {name} must have its size, got {mask.shape} for {images[name].shape}")
     shortest = min((side for image in images.values() for side in image.shape[1:3]), default=0)
     objective = replace(objective, style_pyramid_levels=pyramid_levels(shortest, objective.style_pyramid_levels))
-    parts = {
+    parts: dict[str, tuple[dict[str, Any], ...]] = {
         name: target_statistics(
             params, images[name], name, objective=objective,
             region=regions.get(name), mask=source_masks.get(name), result_masks=masks,
@@ -290,6 +293,10 @@ def _loss_of_zero(targets: Targets, terms: tuple[Any, ...]) -> Array:
     for level in levels:
         for term in terms:
             observed = level[term.name]["observed"] if term.survey else level[term.name]
-            zero = jax.tree.map(jnp.zeros_like, observed)
+            zero = jax.tree.map(_zeros_like, observed)
             total = total + term.weight * jnp.mean(term.compare(zero, level[term.name])) / len(levels)
     return total
+
+
+def _zeros_like(leaf: Array) -> Array:
+    return jnp.zeros_like(leaf)

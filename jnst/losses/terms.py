@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """The objective's terms as values: a statistic of some layers, how it is compared with its target, and a weight.
 
 `content`, `gram`, `moments`, `wasserstein`, `sliced`, `neighbours` and `total_variation` make those of the package;
@@ -49,7 +50,11 @@ def mean_over_positions(observed: Any, totals: tuple[Float[Array, " n"], ...]) -
         Means.
     """
     total = jnp.where(totals[0] > 0, totals[0], 1)
-    return jax.tree.map(lambda leaf: leaf / total.reshape(-1, *(1,) * (leaf.ndim - 1)), observed)
+
+    def mean(leaf: Array) -> Array:
+        return leaf / total.reshape(-1, *(1,) * (leaf.ndim - 1))
+
+    return jax.tree.map(mean, observed)
 
 
 def as_observed(observed: Any, totals: tuple[Float[Array, " n"], ...]) -> Any:

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """The 2-Wasserstein distance of two layers' features taken as Gaussians, from their means and covariances.
 
 `W2^2 = |mu - mu'|^2 + tr C + tr C' - 2 tr (C C')^{1/2}` (Dowson and Landau 1982): each direction of the feature space
@@ -13,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
+
+from jnst.losses.comparisons import above_zero
 
 STEPS = 16  # of Newton and Schulz: spreads above 1.5^-16, 0.15 %, of the largest are found
 FLOOR = 1e-3  # of the target's mean variance, added to all variances: maps have fewer positions than filters
@@ -63,7 +66,7 @@ def relative_distance(result: dict[str, Array], target: dict[str, Array]) -> Flo
         The relative distance of each image.
     """
     unit = energy(target)
-    return gaussian_distance(result, target) / jnp.maximum(unit, jnp.finfo(unit.dtype).tiny)
+    return gaussian_distance(result, target) / above_zero(unit)
 
 
 def mean_distance(result: dict[str, Array], target: dict[str, Array]) -> Float[Array, " n"]:

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Statistics of an image too large for the memory: exactly those of the whole image, window by window.
 
 A map's value depends on the pixels within the receptive field only. So the image is cut into overlapping windows, and
@@ -6,7 +7,7 @@ VGG's padding is. What is a sum over positions is summed over the cores, what ha
 from them. For the gradient every window is computed once more, with the gradient in the statistics at hand.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -298,7 +299,7 @@ def _observe_all(
         return _observe_one(windows, requests, options, params, windows.slice(padded, k), k, region, given)
 
     def add(wholes: tuple[Any, ...], k: Array) -> tuple[tuple[Any, ...], None]:
-        sums = []
+        sums: list[Any] = []
         for request, stride, whole, new in zip(requests, strides, wholes, part(k), strict=True):
             join = jnp.add if request.reduce == "sum" else partial(_place, windows, stride, k)
             sums.append(jax.tree.map(join, whole, new))
@@ -327,11 +328,15 @@ def _forward(
     windows: Windows, requests: tuple[Observation, ...], options: Options,
     params: Any, x: Any, region: Any, given: Any,
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:  # fmt: skip
-    primal = partial(jax.tree.map, lambda leaf: leaf.value, is_leaf=_is_primal)
+    primal = partial(jax.tree.map, _value, is_leaf=_is_primal)
     if any(leaf.perturbed for leaf in jax.tree.leaves(params, is_leaf=_is_primal)):
         raise InputError("`tile` must be 0 for a gradient in the network's parameters, which windows do not know")
     arguments = primal(params), x.value, primal(region), primal(given)
     return _observe_all(windows, requests, options, *arguments), arguments
+
+
+def _value(leaf: Any) -> Any:
+    return leaf.value
 
 
 def _is_primal(leaf: Any) -> bool:
@@ -352,13 +357,16 @@ def _backward(
     )
 
     def add(total: Array, k: Array) -> tuple[Array, None]:
-        pixels = windows.slice(padded, k)
-        parts, pull_back = jax.vjp(
-            lambda pixels: _observe_one(windows, requests, options, params, pixels, k, region, given), pixels
-        )
+        def observed(pixels: Array) -> tuple[Any, ...]:
+            return _observe_one(windows, requests, options, params, pixels, k, region, given)
+
+        def take(part: Array, g: Array, *, stride: int) -> Array:
+            return windows.take(g, part.shape, stride, k)
+
+        pull_back: Callable[[tuple[Any, ...]], tuple[Array]]
+        parts, pull_back = jax.vjp(observed, windows.slice(padded, k))
         of_window = tuple(
-            g if request.reduce == "sum"
-            else jax.tree.map(lambda part, g, stride=stride: windows.take(g, part.shape, stride, k), part, g)
+            g if request.reduce == "sum" else jax.tree.map(partial(take, stride=stride), part, g)
             for request, stride, part, g in zip(requests, strides, parts, cotangents, strict=True)
         )  # fmt: skip
         gradient = pull_back(of_window)[0] + windows.slice(total, k)

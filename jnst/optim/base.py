@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """What every solver has in common: its protocol, why it stops, and the measure of how far it has come.
 
 A solver takes one evaluation of the objective a step (the protocol of optimistix, `init`, `step`, with the evaluation
@@ -183,7 +184,11 @@ def zeros_of(shapes: Any) -> Any:
     Args:
         shapes: a pytree of arrays or `jax.ShapeDtypeStruct`s.
     """
-    return jax.tree.map(lambda a: jnp.zeros(jnp.shape(a), a.dtype), shapes)
+
+    def zeros(a: Any) -> Array:
+        return jnp.zeros(jnp.shape(a), a.dtype)
+
+    return jax.tree.map(zeros, shapes)
 
 
 def select(condition: Bool[Array, ""], chosen: Any, otherwise: Any) -> Any:
@@ -194,7 +199,11 @@ def select(condition: Bool[Array, ""], chosen: Any, otherwise: Any) -> Any:
         chosen: a pytree of arrays.
         otherwise: one of the same structure and shapes, whose dtypes the result has.
     """
-    return jax.tree.map(lambda a, b: jnp.where(condition, jnp.asarray(a, b.dtype), b), chosen, otherwise)
+
+    def where(a: Any, b: Any) -> Array:
+        return jnp.where(condition, jnp.asarray(a, b.dtype), b)
+
+    return jax.tree.map(where, chosen, otherwise)
 
 
 dot = partial(jnp.vdot, precision=lax.Precision.HIGHEST)  # accelerators multiply in less than float32 by themselves

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
 """Any optax transformation as a solver within bounds: projected onto the box after each step.
 
 Every step is taken, whether it descends or not; the point evaluated is the next iterate itself.

@@ -1,3 +1,4 @@
+# pyright: basic
 """jnst's L-BFGS with jaxopt's interface: an `IterativeSolver` with `run`, `init_state`, `update` and `optimality_fun`.
 
     params, state = LBFGSB(fun, maxiter=100, tol=1e-4).run(init_params, (lower, upper), *args)

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """A bounded L-BFGS for a million pixels, one evaluation a step (`jnst.optim.base.Solver`).
 
 One iteration: the free set (all but the pixels that sit at a bound and are pushed outwards), the quasi-Newton step

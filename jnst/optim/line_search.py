@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """A backtracking line search, one trial at a time: from full length down until Armijo's condition holds.
 
 Values and slope have one unit, whichever it is.

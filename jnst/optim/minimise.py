@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Minimises a function with a solver, in one compiled loop that holds one copy of the objective."""
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ def minimise(
     max_iterations: int,
     has_aux: bool = False,
     value_and_grad: bool = False,
-    args: tuple = (),
+    args: tuple[Any, ...] = (),
 ) -> tuple[Float[Array, "..."], S]:
     """Minimises `fun(x, *args)` over x within bounds.
 
@@ -61,7 +62,9 @@ def minimise(
     return best_x, state
 
 
-def evaluator(fun: Callable[..., Any], *, has_aux: bool, value_and_grad: bool, args: tuple, **kwargs: Any) -> Evaluate:
+def evaluator(
+    fun: Callable[..., Any], *, has_aux: bool, value_and_grad: bool, args: tuple[Any, ...], **kwargs: Any
+) -> Evaluate:
     """Returns `x -> (value, gradient, aux)`, whichever form `fun` has; aux is None without `has_aux`.
 
     Args:

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """What L-BFGS takes for the inverse Hessian before it knows any pair: the identity, or one gain a frequency and colour.
 
 A style loss bends a hundred times more along fine brightness than along coarse colour, and one number for all

@@ -1,3 +1,4 @@
+# pyright: basic
 """`jaxopt.LBFGSB` as it comes, for comparison only: one pixel that meets a bound shortens the step of all the others.
 
 It evaluates the objective inside its own line search, so it is no `jnst.optim.base.Solver`: `step` takes the objective.

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """The inverse Hessian of L-BFGS as a function: pairs of steps and gradient differences, and their two-loop recursion.
 
 Vectors are flat. Each pair (s, y) is divided by the length of its step, so that |s| = 1 and |y| is a curvature.

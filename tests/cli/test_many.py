@@ -43,7 +43,7 @@ def test_every_photograph_in_every_manner(folders, capsys):
     assert image.load(sheet).shape[1:3] == (3 * 166 + 6, 3 * 166 + 6)
     shown = capsys.readouterr()
     assert "4 pictures, 1 program to compile, 2% of pixels empty" in shown.err
-    assert "program 1 of 1: up to 48x40 pixels, 16 at a time" in shown.err
+    assert "program 1 of 1: up to 48x41 pixels, 16 at a time" in shown.err
     assert "4 of 4 done, 0 failed" in shown.err
     assert "(4 pictures," in shown.out
 
