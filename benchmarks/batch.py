@@ -114,7 +114,7 @@ class Photographs:
         config = replace(ONE_SIZE, precision=precision, iterations=count)
         style = Picture.from_array(self.style)
         jobs = [Job(Picture.from_array(content), style) for content in self.contents]
-        for result in jnst.stylize_many(jobs, self.weights, config, memory=available()):
+        for result in jnst.stylize_many(jobs, self.weights, config=config, memory=available()):
             if result.error:
                 raise RuntimeError(result.error)
 

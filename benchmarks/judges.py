@@ -65,7 +65,7 @@ def judge(content: np.ndarray, style: np.ndarray, picture: np.ndarray) -> dict[s
 
 @cache
 def _params() -> Any:
-    return jax.device_put(weights.find("vgg16").params)
+    return jax.device_put(weights.find(backbone="vgg16").params)
 
 
 @jax.jit

@@ -35,7 +35,7 @@ def distances(paths: list[Path], size: int) -> np.ndarray:
     Raises:
         InputError: a file that is no image, or no weights.
     """
-    params = jax.device_put(weights.find("vgg16").params)
+    params = jax.device_put(weights.find(backbone="vgg16").params)
     readers = dict.fromkeys(Config().style_layers, losses.mean_gram)
     grams = []
     for path in paths:

@@ -269,7 +269,7 @@ def fill(places: Any, index: Int[Array, ""], one: Any) -> Any:
     return jax.tree.map(lambda leaf, new: leaf.at[index].set(new[0]), places, one)
 
 
-def empty(one: Any, count: int, sharding: NamedSharding | None = None) -> Any:
+def empty(one: Any, count: int, *, sharding: NamedSharding | None = None) -> Any:
     """Returns `count` empty places of the structure of one (n = 1).
 
     Args:

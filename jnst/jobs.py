@@ -150,7 +150,7 @@ class Extras:
     """devices over which the rows of each picture are split"""
 
 
-def make_schedule(jobs: Sequence[Job], config: Config, extras: Extras = Extras()) -> Schedule:
+def make_schedule(jobs: Sequence[Job], config: Config, *, extras: Extras = Extras()) -> Schedule:
     """Returns every job's scales and their programs.
 
     Windows, split rows, and a single picture under the caller's own terms (which need not know of masks) have arrays of
@@ -188,10 +188,12 @@ def _kind(job: Job, config: Config, scale: Scale, extras: Extras, kinds: dict[An
     masked = tuple(style.mask is not None for style in job.styles.values())
     key = (replace(config, iterations=0, seed=0, init="content"), levels, weights, masked)
     if key not in kinds:
-        terms = extras.terms if extras.terms is not None else default_terms(config, job.styles, weights, masked)
+        terms = extras.terms
+        if terms is None:
+            terms = default_terms(config, styles=job.styles, weights=weights, masked=masked)
         objective = objective_for(config, mesh=extras.mesh, terms=terms)
         objective = replace(objective, style_pyramid_levels=min(levels, objective.style_pyramid_levels))
-        kinds[key] = objective, solver_for(config, extras.optimizer)
+        kinds[key] = objective, solver_for(config, optimizer=extras.optimizer)
     return kinds[key]
 
 

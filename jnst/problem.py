@@ -44,6 +44,7 @@ _BY_LAYER: dict[str, tuple[Callable[..., Term], ...]] = {
 
 def default_terms(
     config: Config,
+    *,
     styles: Iterable[str] = ("style",),
     weights: Sequence[float] = (1.0,),
     masked: Sequence[bool] = (False,),
@@ -92,7 +93,7 @@ def objective_for(config: Config, *, mesh: Mesh | None = None, terms: Sequence[T
     )  # fmt: skip
 
 
-def solver_for(config: Config, optimizer: Optimizer | None = None) -> Any:
+def solver_for(config: Config, *, optimizer: Optimizer | None = None) -> Any:
     """Returns the solver that a config names.
 
     Args:
@@ -204,7 +205,7 @@ def check_network(config: Config, params: Params, size: tuple[int, int]) -> None
         windows.grid(*size, int(config.tile), detect(params), layers)
 
 
-def start_image(content: Image, style: Any, config: Config, init: Any = None) -> Any:
+def start_image(content: Image, style: Any, config: Config, *, init: Any = None) -> Any:
     """Returns where a run begins, (1, h, w, 3).
 
     Args:

@@ -74,8 +74,8 @@ class _Batch:
 def stylize_many(
     jobs: Sequence[Job],
     params: Params | Weights,
-    config: Config | None = None,
     *,
+    config: Config | None = None,
     extras: Extras = Extras(),  # noqa: B008
     mesh: Mesh | None = None,
     batch_size: int = 0,
@@ -111,7 +111,7 @@ def stylize_many(
         check_for_batch(own, normalized=normalized)
     record = params.record() if isinstance(params, Weights) else None
     arrays = params.params if isinstance(params, Weights) else params
-    schedule = make_schedule(jobs, config, extras)
+    schedule = make_schedule(jobs, config, extras=extras)
     scheduler = Scheduler(
         schedule, arrays, extras=extras, mesh=mesh, batch_size=batch_size, memory=memory, callback=callback,
         on_step=on_step, record=record,
@@ -315,7 +315,7 @@ class Scheduler:
                     continue
                 batch.tasks += [None] * count
                 if count > 1:
-                    problem, run = engine.empty(begun, count, self.spread)
+                    problem, run = engine.empty(begun, count, sharding=self.spread)
                     batch.places = problem._replace(limit=problem.limit - 1), run
             k = batch.tasks.index(None)
             if len(batch.tasks) == 1:  # nothing is copied

@@ -7,6 +7,7 @@ compiled program, which the run then reuses; what the process holds already is a
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -47,7 +48,7 @@ class Strategy(NamedTuple):
     """bytes"""
 
 
-def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = None) -> int:
+def peak_bytes(config: Config, params: Params, size: Size, *, mesh: Mesh | None = None) -> int:
     """Returns what a single run adds to a process, compiling included, or takes of each device.
 
     Args:
@@ -61,12 +62,12 @@ def peak_bytes(config: Config, params: Params, size: Size, mesh: Mesh | None = N
         raise AssertionError("a plan needs no pixels")
 
     picture = Picture("picture", size, load)
-    (task,) = make_schedule([Job(picture, picture)], config, Extras(mesh=mesh)).tasks
+    (task,) = make_schedule([Job(picture, picture)], config, extras=Extras(mesh=mesh)).tasks
     program = task.stages[-1][1]
     objective = program.objective
     plain = jax.eval_shape(lambda p: p, params)
-    layers = objective.layers, objective.precision
-    fast = plain if config.checkpoint else jax.eval_shape(lambda p: prepare_for_inference(p, *layers), plain)
+    prepare = partial(prepare_for_inference, layers=objective.layers, precision=objective.precision)
+    fast = plain if config.checkpoint else jax.eval_shape(prepare, plain)
     image = jax.ShapeDtypeStruct((1, *program.canvas, 3), jnp.float32)
 
     def begin(params: Params, image: jax.Array) -> tuple[Problem, Run]:
@@ -129,7 +130,7 @@ def slowdown(config: Config, params: Params, size: Size) -> float:
 
 
 def report(
-    config: Config, params: Params, size: Size, limit: int | None, mesh: Mesh | None = None
+    config: Config, params: Params, size: Size, limit: int | None, *, mesh: Mesh | None = None
 ) -> tuple[list[str], bool]:
     """Returns the plan in lines (scales, memory, each strategy with its cost), and whether one fits.
 
@@ -145,7 +146,7 @@ def report(
         "scales    " + ", ".join(f"{s.width}x{s.height} ({s.iterations} iterations)" for s in stages),
         f"memory    {limit / 1e9:.1f} GB" if limit else "memory    not known",
     ]
-    chosen, possible = None, list(strategies(config, params, size, mesh))
+    chosen, possible = None, list(strategies(config, params, size, mesh=mesh))
     second = seconds_per_pixel(config, params, size) / (mesh.size if mesh else 1)
     length = max(len(strategy.name) for strategy in possible)
     for strategy in possible:
@@ -179,7 +180,7 @@ def choices(config: Config, size: Size, *, split: bool = False) -> list[tuple[st
     return possible
 
 
-def strategies(config: Config, params: Params, size: Size, mesh: Mesh | None = None) -> Iterator[Strategy]:
+def strategies(config: Config, params: Params, size: Size, *, mesh: Mesh | None = None) -> Iterator[Strategy]:
     """Yields the strategies with their peaks, each compiled when it is asked for.
 
     Args:
@@ -190,10 +191,10 @@ def strategies(config: Config, params: Params, size: Size, mesh: Mesh | None = N
     """
     held = resident() if jax.default_backend() == "cpu" else 0  # before compiling, which takes more for a while
     for name, choice in choices(config, size, split=mesh is not None):
-        yield Strategy(name, choice, held + peak_bytes(choice, params, size, mesh))
+        yield Strategy(name, choice, held + peak_bytes(choice, params, size, mesh=mesh))
 
 
-def cheapest_that_fits(config: Config, params: Params, size: Size, limit: int, mesh: Mesh | None = None) -> Strategy:
+def cheapest_that_fits(config: Config, params: Params, size: Size, limit: int, *, mesh: Mesh | None = None) -> Strategy:
     """Returns the fastest strategy that takes at most `limit` bytes.
 
     Args:
@@ -207,7 +208,7 @@ def cheapest_that_fits(config: Config, params: Params, size: Size, limit: int, m
         InputError: none does.
     """
     least = None
-    for strategy in strategies(config, params, size, mesh):
+    for strategy in strategies(config, params, size, mesh=mesh):
         if strategy.peak <= limit:
             return strategy
         least = strategy if least is None or strategy.peak < least.peak else least

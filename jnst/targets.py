@@ -102,7 +102,11 @@ class TargetStore:
         objective = program.objective
         key = objective.layers, objective.precision, objective.checkpoint
         if key not in self.prepared:
-            self.prepared[key] = self.params if objective.checkpoint else prepare_for_inference(self.params, *key[:2])
+            self.prepared[key] = (
+                self.params
+                if objective.checkpoint
+                else prepare_for_inference(self.params, objective.layers, precision=objective.precision)
+            )
         return self.prepared[key]
 
     def begin(self, task: Task) -> Begun:
@@ -133,7 +137,7 @@ class TargetStore:
             variations.append(total_variation_of(image))
             if style.mask is not None:
                 masks[name] = self._put(_resize_mask(self.picture(style.mask), size), program.canvas)
-        targets = objectives.join_targets(parts, masks)
+        targets = objectives.join_targets(parts, masks=masks)
         weights = weights_for(
             task.config, targets, program.objective, region=region, own_terms=self.own_terms,
             units=objectives.style_units(targets, norms, objective=program.objective),
@@ -175,7 +179,7 @@ class TargetStore:
                 raise InputError(f"{name} is {shown}: has its file changed?")
         check_network(config, self.params, job.content.size)
         init = None if job.init is None else self.picture(job.init)
-        task.start = np.asarray(start_image(images["content"], images["style"], config, init), np.float32)
+        task.start = np.asarray(start_image(images["content"], images["style"], config, init=init), np.float32)
 
     def _statistics(
         self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program, *, norms: bool = False

@@ -83,7 +83,7 @@ def stylize(
         more_styles=tuple(others),
     )  # fmt: skip
     scheduler = Scheduler(
-        make_schedule([job], config, extras), arrays, extras=extras, callback=callback,
+        make_schedule([job], config, extras=extras), arrays, extras=extras, callback=callback,
         callback_every=callback_every, cache_bytes=0, record=record, raises=True,
     )  # fmt: skip
     (result,) = scheduler.run()

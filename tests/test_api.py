@@ -12,16 +12,8 @@ import jnst
 
 PACKAGE = Path(jnst.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# whose optional argument may stand without its name, because it is the only one and reads well so
-POSITIONAL = {
-    ("cli.main", "main"), ("engine", "empty"), ("io.weights", "find"), ("jobs", "make_schedule"),
-    ("losses.pyramid", "halve"), ("losses.statistics", "total_variation"), ("losses.targets", "join_targets"),
-    ("losses.terms", "total_variation"), ("losses.terms", "custom"), ("losses.windows", "Windows.corner"),
-    ("network.conv", "conv3x3"), ("optim.jaxopt_api", "LBFGSB.init_state"), ("optim.jaxopt_api", "LBFGSB.update"),
-    ("optim.minimise", "minimise"), ("network.vgg", "prepare_for_inference"), ("problem", "default_terms"),
-    ("problem", "solver_for"), ("problem", "start_image"), ("scheduler", "stylize_many"), ("strategies", "peak_bytes"),
-    ("strategies", "report"), ("strategies", "strategies"), ("strategies", "cheapest_that_fits"),
-}  # fmt: skip
+# whose optional arguments stand without their names, as others prescribe: entry points, jaxopt's `IterativeSolver`
+POSITIONAL = {("cli.main", "main"), ("optim.jaxopt_api", "LBFGSB.init_state"), ("optim.jaxopt_api", "LBFGSB.update")}
 # only these packages import that
 ONLY = {"tyro": "cli", "rich": "cli", "PIL": "io", "h5py": "io", "pooch": "io", "etils": "io"}
 OPTIONAL = ("imagecodecs", "tifffile", "pi_heif")  # by jnst.io.optional alone, which imports them by name

@@ -49,7 +49,9 @@ def _(primals, tangents):
 
 
 def program(compare, solver):
-    return Program((SIDE, SIDE), False, Objective((custom("toy", ("pixels",), pixels, compare, target=None),)), solver)
+    return Program(
+        (SIDE, SIDE), False, Objective((custom("toy", ("pixels",), pixels, compare=compare, target=None),)), solver
+    )
 
 
 def problem(of, limit, count=1):

@@ -108,7 +108,7 @@ def test_what_has_no_name_is_traced_as_ever(folder):
         return maps[0]
 
     function = kept()
-    terms = (custom("mine", ("pixels",), own, own, target=None),)
+    terms = (custom("mine", ("pixels",), own, compare=own, target=None),)
     function("double", terms, values())
     function("double", (lambda x: x,), values())
     spread = jax.device_put(values(), jax.sharding.NamedSharding(jax.make_mesh((2,), ("b",)), jax.P()))

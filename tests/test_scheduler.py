@@ -61,7 +61,7 @@ def compare(results, singles):
 def test_a_batch_of_padded_images_paints_what_single_runs_paint(vgg16: Weights, singles):
     """Four slots and six jobs of three sizes: slots are taken again."""
     plans, steps = [], []
-    found = stylize_many(jobs_of(), vgg16, SMALL, batch_size=4, on_schedule=plans.append, on_step=steps.append)
+    found = stylize_many(jobs_of(), vgg16, config=SMALL, batch_size=4, on_schedule=plans.append, on_step=steps.append)
     results = list(found)
     compare(results, singles)
     assert [step.share for step in steps] == sorted(step.share for step in steps)
@@ -74,7 +74,7 @@ def test_a_batch_of_padded_images_paints_what_single_runs_paint(vgg16: Weights, 
 
 def test_eight_devices_paint_what_one_paints(vgg16: Weights, singles):
     mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
-    compare(list(stylize_many(jobs_of(), vgg16, SMALL, batch_size=1, mesh=mesh)), singles)
+    compare(list(stylize_many(jobs_of(), vgg16, config=SMALL, batch_size=1, mesh=mesh)), singles)
 
 
 @pytest.mark.thorough
@@ -99,7 +99,7 @@ def test_each_image_has_its_own_weights_and_its_own_number_of_iterations(vgg16: 
         *jobs_of()[:1],
         *(dataclasses.replace(jobs_of(c)[0], name=n) for c, n in ((light, "light"), (kept, "kept"))),
     ]
-    found = {result.name: result for result in stylize_many(jobs, vgg16, SMALL, batch_size=2)}
+    found = {result.name: result for result in stylize_many(jobs, vgg16, config=SMALL, batch_size=2)}
     assert found["light"].iterations == 2
     np.testing.assert_allclose(np.asarray(found["kept"].image), jobs[2].content.load(), atol=1e-6)
     assert found[0, 0].iterations == 4
@@ -171,7 +171,7 @@ def test_one_that_does_not_fit_even_alone_is_told(vgg16: Weights, monkeypatch):
         raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
     monkeypatch.setattr(scheduler, "run_chunk", none)
-    found = list(stylize_many(jobs_of()[:3], vgg16, SMALL, batch_size=2))
+    found = list(stylize_many(jobs_of()[:3], vgg16, config=SMALL, batch_size=2))
     assert {result.error for result in found} == {"not enough memory; give a smaller image_size"}
     assert len(found) == 3
 
@@ -196,9 +196,9 @@ def test_the_batch_is_as_large_as_the_memory_allows(vgg16: Weights, monkeypatch)
 def test_a_run_that_leaves_the_finite_numbers_counts_as_done_work(vgg16: Weights):
     """Its finer scales are not begun."""
     config = dataclasses.replace(SMALL, scales=("2",), iterations=6)
-    edge = terms.custom("edge", ("pixels",), lambda maps, weights: maps[0], not_a_number, target=None)
+    edge = terms.custom("edge", ("pixels",), lambda maps, weights: maps[0], compare=not_a_number, target=None)
     extras = Extras(terms=(edge,))
-    work = Scheduler(make_schedule(jobs_of(config, times=2)[:1], config, extras), vgg16.params, extras=extras)
+    work = Scheduler(make_schedule(jobs_of(config, times=2)[:1], config, extras=extras), vgg16.params, extras=extras)
     (result,) = work.run()
     assert "left the finite numbers" in result.error
     assert result.stop_reason == "not_finite"
@@ -213,7 +213,7 @@ def test_the_last_wave_is_as_full_as_the_others(vgg16: Weights):
 
 def test_a_style_that_the_memory_does_not_hold_is_refused_before_any_work(vgg16: Weights):
     with pytest.raises(InputError, match=r"a style of 36x48 pixels needs 0\.\d GB, there are 0\.\d; give a smaller"):
-        next(stylize_many(jobs_of(), vgg16, SMALL, memory=10**6))
+        next(stylize_many(jobs_of(), vgg16, config=SMALL, memory=10**6))
 
 
 def test_what_is_for_single_pictures_is_refused(vgg16: Weights):
@@ -222,13 +222,13 @@ def test_what_is_for_single_pictures_is_refused(vgg16: Weights):
         ({"normalize_filters": True}, "normalize_filters is for single pictures; a batch needs normalize_with"),
     ):
         with pytest.raises(InputError, match=message):
-            list(stylize_many(jobs_of(), vgg16, dataclasses.replace(SMALL, **settings)))
+            list(stylize_many(jobs_of(), vgg16, config=dataclasses.replace(SMALL, **settings)))
 
 
 def test_a_picture_of_another_size_than_planned_fails_by_itself(vgg16: Weights):
     """Its file changed, or its head told another size than its pixels have."""
     content, style = smooth(40, 48, seed=0), Picture.from_array(smooth(36, 36, seed=50))
     jobs = [Job(Picture("turned", (48, 40), lambda: content), style, None, "turned")]
-    (result,) = stylize_many(jobs, vgg16, SMALL)
+    (result,) = stylize_many(jobs, vgg16, config=SMALL)
     assert result.image is None
     assert result.error == "content is 48x40 pixels, planned as 40x48: has its file changed?"

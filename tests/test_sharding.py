@@ -24,7 +24,9 @@ def test_four_devices_paint_what_one_paints(vgg16: Weights):
 def test_each_device_holds_its_rows_only(vgg16: Weights, monkeypatch):
     for name in ("OVERHEAD_BYTES", "SCALE_BYTES", "COMPILE_BYTES"):
         monkeypatch.setattr(strategies, name, 0)
-    one, four = (strategies.peak_bytes(SMALL, vgg16.params, (256, 128), mesh) for mesh in (None, sharding.mesh_of(4)))
+    one, four = (
+        strategies.peak_bytes(SMALL, vgg16.params, (256, 128), mesh=mesh) for mesh in (None, sharding.mesh_of(4))
+    )
     assert four < 0.6 * one  # weights and the solver's history are whole
 
 

@@ -32,7 +32,9 @@ def test_the_fastest_way_that_fits_is_taken(vgg16: Weights, monkeypatch):
     }
     found = strategies.choices(SMALL, (600, 900))
     monkeypatch.setattr(strategies, "resident", lambda: 0)
-    monkeypatch.setattr(strategies, "peak_bytes", lambda config, *_: peaks[next(n for n, c in found if c == config)])
+    monkeypatch.setattr(
+        strategies, "peak_bytes", lambda config, *_, **__: peaks[next(n for n, c in found if c == config)]
+    )
 
     def chosen(limit):
         return strategies.cheapest_that_fits(SMALL, vgg16.params, (600, 900), limit).name

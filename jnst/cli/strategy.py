@@ -35,7 +35,7 @@ def print_plan(options: Options, prepared: "Prepared") -> int:
     from jnst.strategies import report
 
     args = prepared.config, prepared.weights.params, prepared.images.size
-    lines, fits = report(*args, memory_limit(options), prepared.mesh)
+    lines, fits = report(*args, memory_limit(options), mesh=prepared.mesh)
     print("\n".join(lines))
     return 0 if fits else 2
 
@@ -56,7 +56,7 @@ def choose_strategy(options: Options, prepared: "Prepared") -> Config:
     limit, size = memory_limit(options), prepared.images.size
     if limit is None or (not options.machine.max_memory and obviously_fits(size[0] * size[1], limit)):
         return prepared.config
-    strategy = cheapest_that_fits(prepared.config, prepared.weights.params, size, limit, prepared.mesh)
+    strategy = cheapest_that_fits(prepared.config, prepared.weights.params, size, limit, mesh=prepared.mesh)
     if strategy.name != "plain":
         gigabytes = f"{strategy.peak / 1e9:.1f} GB, to fit {limit / 1e9:.1f} GB"
         log(f"computing by {strategy.name}, {gigabytes}", quiet=options.report.quiet)

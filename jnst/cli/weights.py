@@ -37,7 +37,7 @@ def load_weights(options: Options) -> "Weights":
                 raise InputError(f"{choice.weights} is a pipe or a device; give a weight file")
     with download_bar(quiet=quiet) as progress:
         loaded = weights.find(
-            choice.backbone,
+            backbone=choice.backbone,
             path=str(choice.weights) if choice.weights else None,
             input=_INPUTS[choice.weights_input] if choice.weights_input else None,
             offline=choice.offline,

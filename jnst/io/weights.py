@@ -143,8 +143,8 @@ def checksum(table: Table) -> str:
 
 
 def find(
-    backbone: Backbone = "auto",
     *,
+    backbone: Backbone = "auto",
     path: str | None = None,
     input: Input | None = None,
     offline: bool = False,

@@ -79,7 +79,7 @@ def halvings(
     """
     levels = [(image, positions)]
     for _ in range(count - 1):
-        image, positions = halve(image, positions.region), positions.halved()
+        image, positions = halve(image, region=positions.region), positions.halved()
         levels.append((image, positions))
     return levels
 

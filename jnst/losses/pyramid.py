@@ -108,7 +108,7 @@ def pyramid_levels(shortest_side: int, requested: int, *, smallest: int = MIN_SI
     return count
 
 
-def halve(image: Float[Array, "n h w 3"], region: Region | None = None) -> Float[Array, "n h2 w2 3"]:
+def halve(image: Float[Array, "n h w 3"], *, region: Region | None = None) -> Float[Array, "n h2 w2 3"]:
     """Halves images inside a gradient, to floor(h / 2) x floor(w / 2): linear, so it may leave [0, 1] a little.
 
     Args:

@@ -80,7 +80,7 @@ def mean_gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
 
 
 def total_variation(
-    x: Float[Array, "*n h w c"], weights: Shaped[Array, "*n h w 1"] | None = None
+    x: Float[Array, "*n h w c"], *, weights: Shaped[Array, "*n h w 1"] | None = None
 ) -> Float[Array, "*n"]:
     """Averages the squared difference of neighbouring pixels, horizontal plus vertical.
 

@@ -178,7 +178,7 @@ def style_units(
 
 
 def join_targets(
-    parts: Mapping[str, tuple[dict[str, Any], ...]], masks: Mapping[str, Float[Array, "n h w 1"]] | None = None
+    parts: Mapping[str, tuple[dict[str, Any], ...]], *, masks: Mapping[str, Float[Array, "n h w 1"]] | None = None
 ) -> Targets:
     """Joins the target statistics of all source images.
 
@@ -247,7 +247,7 @@ def targets(
         )
         for name in objective.sources
     }  # fmt: skip
-    joined = join_targets(parts, masks)
+    joined = join_targets(parts, masks=masks)
     if not any(term.match for term in objective.terms):
         return joined
     start = images.get("content") if start is None else start

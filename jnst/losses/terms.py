@@ -166,7 +166,7 @@ def _weight_of(maps: Array, weight: Array | None) -> Array:
 
 
 def _observe_variation(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> Array:
-    return statistics.total_variation(maps[0], weights[0])
+    return statistics.total_variation(maps[0], weights=weights[0])
 
 
 def _finish_maps_for_mean(observed: Array, totals: tuple[Array, ...]) -> Array:
@@ -367,7 +367,7 @@ def neighbours(layers: tuple[str, ...], *, weight: float = 1.0, target: str = "s
     )  # fmt: skip
 
 
-def total_variation(weight: float = 1.0) -> Term:
+def total_variation(*, weight: float = 1.0) -> Term:
     """Makes the smoothness loss, `statistics.total_variation` of the image itself.
 
     Args:
@@ -383,8 +383,8 @@ def custom(
     name: str,
     layers: str | tuple[str, ...],
     observe: Observe,
-    compare: Compare = relative,
     *,
+    compare: Compare = relative,
     weight: float = 1.0,
     target: str | None = "style",
     reduce: Reduce = "whole",

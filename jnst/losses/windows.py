@@ -84,7 +84,7 @@ class Windows:
         """
         return padded[:, self.margin : self.margin + self.height, self.margin : self.margin + self.width]
 
-    def corner(self, k: Int[Array, ""], stride: int = 1) -> tuple[Array, Array]:
+    def corner(self, k: Int[Array, ""], *, stride: int = 1) -> tuple[Array, Array]:
         """Returns row and column of a window's core in the image's maps; of the window itself in the padded image.
 
         Args:
@@ -150,7 +150,7 @@ class Windows:
         Returns:
             The array with the part.
         """
-        return lax.dynamic_update_slice(array, part, (0, *self.corner(k, stride), *(0,) * (part.ndim - 3)))
+        return lax.dynamic_update_slice(array, part, (0, *self.corner(k, stride=stride), *(0,) * (part.ndim - 3)))
 
     def take(self, array: Array, shape: tuple[int, ...], stride: int, k: Int[Array, ""]) -> Array:
         """Reads one core's part from the array that is put together of all of them.
@@ -164,7 +164,7 @@ class Windows:
         Returns:
             The part.
         """
-        return lax.dynamic_slice(array, (0, *self.corner(k, stride), *(0,) * (len(shape) - 3)), shape)
+        return lax.dynamic_slice(array, (0, *self.corner(k, stride=stride), *(0,) * (len(shape) - 3)), shape)
 
     def fill(self, array: Array, stride: int) -> Array:
         """Lays zeros beyond an array that has one value a position, up to whole cores.

@@ -44,7 +44,7 @@ def _convolve(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], preci
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv3x3(
-    x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], precision: Precision = "float32"
+    x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], precision: Precision
 ) -> Float[Array, "n h w o"]:
     """Convolves with a 3x3 kernel, stride 1, zero padding; its gradient in x is again an NHWC/HWIO convolution.
 

@@ -196,7 +196,7 @@ def _in_type(reader: Reader, dtype: Any) -> Reader:
     return lambda maps: reader(maps.astype(dtype))
 
 
-def prepare_for_inference(params: Params, layers: Sequence[str], precision: Precision = "float32") -> Params:
+def prepare_for_inference(params: Params, layers: Sequence[str], *, precision: Precision = "float32") -> Params:
     """Keeps of the network what these layers need, as fast as this machine has it, for many calls of `features`.
 
     On the CPU the kernels of wide layers are transformed for Winograd's convolution: in tiles of 2 for "float32" (as

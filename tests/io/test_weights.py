@@ -80,7 +80,7 @@ def test_a_download_is_checked_kept_and_not_repeated(serve, empty, vgg19_file):
     assert found.file == str(empty[1] / "vgg19_kernels.h5")
     assert max(seen) == (len(vgg19_file), len(vgg19_file))
     assert [path.name for path in empty[1].iterdir()] == ["vgg19_kernels.h5"]
-    assert weights.find("vgg19", offline=True, **options).sha256 == found.sha256
+    assert weights.find(backbone="vgg19", offline=True, **options).sha256 == found.sha256
     assert len(requests) == 1
 
 
@@ -93,7 +93,7 @@ def test_a_wrong_checksum_leaves_nothing_and_says_so(serve, empty, vgg19_file):
     assert "wrong checksum" in said[0]
     assert list(empty[1].iterdir()) == []
     with pytest.raises(InputError, match=r"no VGG-19 weights: the download of .* failed \(a wrong checksum\)"):
-        weights.find("vgg19", folders=empty, url=url, known_hash="sha256:" + 64 * "0")
+        weights.find(backbone="vgg19", folders=empty, url=url, known_hash="sha256:" + 64 * "0")
 
 
 def test_a_cut_connection_leaves_nothing_and_says_so(serve, empty, vgg19_file):
@@ -110,7 +110,7 @@ def test_without_a_network_vgg16_stands_in_but_not_for_vgg19_by_name(empty):
     said = []
     assert weights.find(folders=empty, notify=said.append).architecture == "vgg16"
     with pytest.raises(InputError, match=r"no VGG-19 weights: no network: 127.0.0.1 cannot be reached"):
-        weights.find("vgg19", folders=empty)
+        weights.find(backbone="vgg19", folders=empty)
     assert len(said) == 1
     assert "\n" not in said[0]
 
@@ -126,7 +126,7 @@ def test_a_host_that_never_answers_is_given_up(empty, monkeypatch, request):
     monkeypatch.setattr(download.socket, "create_connection", hang)
     monkeypatch.setattr(download, "CONNECT_SECONDS", 0.2)
     with pytest.raises(InputError, match=r"127.0.0.1 did not answer in 0.2 s"):
-        weights.find("vgg19", folders=empty)
+        weights.find(backbone="vgg19", folders=empty)
 
 
 def test_offline_touches_no_network(serve, empty, vgg19_file):
@@ -137,7 +137,7 @@ def test_offline_touches_no_network(serve, empty, vgg19_file):
     with pytest.raises(
         InputError, match=r"it may not be downloaded offline; give a weight file, or use the backbone vgg16"
     ):
-        weights.find("vgg19", **options)
+        weights.find(backbone="vgg19", **options)
     assert requests == []
     assert said == ["VGG-16 stands in for VGG-19 (it may not be downloaded offline); for VGG-19 give a weight file"]  # fmt: skip # noqa: E501
 
@@ -149,7 +149,7 @@ def test_the_checkout_comes_before_the_cache_and_native_files_first(empty, vgg19
     assert weights.find(folders=empty, offline=True).file == str(empty[0] / "vgg19.npz")
     (empty[0] / "vgg19.h5").write_bytes(vgg19_file)
     assert weights.find(folders=empty, offline=True).file == str(empty[0] / "vgg19.h5")
-    assert weights.find("vgg16", folders=empty, offline=True).architecture == "vgg16"
+    assert weights.find(backbone="vgg16", folders=empty, offline=True).architecture == "vgg16"
 
 
 def test_a_named_file_comes_before_all(empty, vgg19_file, tmp_path, monkeypatch):
@@ -161,7 +161,7 @@ def test_a_named_file_comes_before_all(empty, vgg19_file, tmp_path, monkeypatch)
     assert weights.find(folders=empty).file == str(variable)
     assert weights.find(path=str(named), folders=empty).file == str(named)
     with pytest.raises(InputError, match=r"named.npz holds vgg16, the backbone asked for is vgg19"):
-        weights.find("vgg19", path=str(named), folders=empty)
+        weights.find(backbone="vgg19", path=str(named), folders=empty)
 
 
 def test_without_the_package_no_weights_are_left(empty, monkeypatch):

@@ -96,7 +96,7 @@ def test_what_alternates_from_pixel_to_pixel_is_gone():
 def test_half_of_a_part_is_that_of_the_image_alone():
     image = picture(41, 35)
     padded = jnp.zeros((1, 64, 48, 3)).at[:, :41, :35].set(image)
-    halves = halve(padded, Region.full(1, 41, 35))
+    halves = halve(padded, region=Region.full(1, 41, 35))
     np.testing.assert_allclose(halves[:, :20, :17], halve(image), atol=1e-6)
     assert not halves[:, 20:].any()
     assert not halves[:, :, 17:].any()

@@ -65,7 +65,7 @@ def test_total_variation_is_the_mean_square_of_differences():
     np.testing.assert_allclose(
         statistics.total_variation(jnp.asarray(x)), slow_variation(x, np.ones((4, 5))), rtol=1e-5
     )
-    weighted = statistics.total_variation(jnp.asarray(x), jnp.asarray(weights[..., None], jnp.float32))
+    weighted = statistics.total_variation(jnp.asarray(x), weights=jnp.asarray(weights[..., None], jnp.float32))
     np.testing.assert_allclose(weighted, slow_variation(x, weights), rtol=1e-5)
     assert statistics.total_variation(jnp.full((4, 5, 3), 0.7)) == 0
 
@@ -74,5 +74,5 @@ def test_total_variation_of_a_part_is_that_of_the_part_alone():
     x = maps(2, 6, 7, 3)
     inside = jnp.zeros((2, 6, 7, 1), bool).at[:, :4, :5].set(True)
     alone = statistics.total_variation(x[:, :4, :5])
-    np.testing.assert_allclose(statistics.total_variation(x, inside), alone, rtol=1e-6)
-    assert np.isfinite(statistics.total_variation(x, jnp.zeros_like(inside))).all()
+    np.testing.assert_allclose(statistics.total_variation(x, weights=inside), alone, rtol=1e-6)
+    assert np.isfinite(statistics.total_variation(x, weights=jnp.zeros_like(inside))).all()

@@ -10,7 +10,7 @@ from jnst.optim.minimise import minimise
 
 
 def test_finds_the_minimum_in_the_box_under_jit_and_counts_iterations():
-    solve = jax.jit(lambda x, n: minimise(quadratic, x, LBFGSB(rtol=1e-4), box(x), max_iterations=n))
+    solve = jax.jit(lambda x, n: minimise(quadratic, x, LBFGSB(rtol=1e-4), bounds=box(x), max_iterations=n))
     x, state = solve(start(), 60)
     np.testing.assert_allclose(x, MINIMUM, atol=1e-3)
     np.testing.assert_allclose(state.value, quadratic(x), rtol=1e-5)
@@ -44,7 +44,9 @@ def test_every_form_of_objective_is_one_copy_in_the_lowered_program():
     forms = [(value, {}), (with_aux, {"has_aux": True}), (both, {"has_aux": True, "value_and_grad": True})]
     for fun, form in forms:
         solve = jax.jit(
-            lambda x, c, fun=fun, form=form: minimise(fun, x, LBFGSB(), box(x), max_iterations=5, args=(c,), **form)
+            lambda x, c, fun=fun, form=form: minimise(
+                fun, x, LBFGSB(), bounds=box(x), max_iterations=5, args=(c,), **form
+            )
         ).lower(start(), 1.0)
         once = jax.jit(jax.value_and_grad(value)).lower(start(), 1.0).as_text().count("stablehlo.exponential")
         assert solve.as_text().count("stablehlo.exponential") == once == 1
