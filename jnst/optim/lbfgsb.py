@@ -275,7 +275,8 @@ def _judge(x: Array, state: LBFGSBState, trial: _Trial, max_line_search: int) ->
     finite = jnp.isfinite(jnp.sum(trial.gradient))
     decreased = sufficient_decrease(state.search, state.value, trial.value) & finite
     accepted = running & (starting | (decreased & jnp.any(trial.x != x)))
-    after = select(running, shorten(state.search, state.value, trial.value), state.search)
+    trial_slope = state.scale * dot(trial.gradient, state.direction)
+    after = select(running, shorten(state.search, state.value, trial.value, trial_slope), state.search)
     # a decrease without a step is a rounding of the objective's: a shorter one would find nothing either
     failed = running & ~accepted & (decreased | (after.trials >= max_line_search))
     return _Verdict(running & starting, accepted, failed, after)
