@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,12 +23,12 @@ from typing import Any
 from unittest import mock
 
 import jax
-import jaxlib
 import numpy as np
 from jax import lax
 
 from benchmarks import problem as problems
 from benchmarks.evaluation import noisy_points, torch_objectives
+from jnst.io.trace import versions
 
 YNN = "--xla_cpu_experimental_ynn_fusion_type="
 
@@ -226,7 +225,7 @@ def main() -> None:
         options.images = Path(options.images)
         serve(options)
         return
-    print(f"jax {jax.__version__}, jaxlib {jaxlib.__version__}, Python {platform.python_version()}", flush=True)
+    print(json.dumps(versions()), flush=True)
     rows: list[dict[str, Any]] = []
     for size in options.sizes:
         for row in measure(options, size):
@@ -236,7 +235,7 @@ def main() -> None:
             cells = (f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row.values())
             print("| " + " | ".join(cells) + " |", flush=True)
     if options.output:
-        options.output.write_text(json.dumps({"jax": jax.__version__, "rows": rows}, indent=1))
+        options.output.write_text(json.dumps({"versions": versions(), "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":
