@@ -1,6 +1,7 @@
 """Compiles jnst's programs for a TPU that is not at hand, and holds what of them can be held without one.
 
 python -m benchmarks.tpu_compile --only step-256-bfloat16-1 --timeout 600
+python -m benchmarks.tpu_compile --only step-256-bfloat16-1 --xla exec_time_optimization_effort=-1
 
 libtpu (`pip install "jax[tpu]"`) compiles without a chip for what `jax.experimental.topologies` describes. A name is
 PROGRAM-SIZE-PRECISION-IMAGES; the default recipe's settings, VGG-19. Programs are `step`, which a run repeats
@@ -49,7 +50,8 @@ PIECES: dict[str, dict[str, Any]] = {
 HEADS = {
     "program": "program", "size": "size, px", "precision": "precision", "images": "images", "lower": "lower, s",
     "compile": "compile, s", "cpu": "of one core, s", "code": "code, MB", "flops": "GFLOP", "bytes": "GB moved",
-    "temporaries": "temporaries, GB", "arguments": "arguments, GB", "peak": "peak, GB", "plan": "peak by --plan --for, GB", "roofline": "roofline, ms",
+    "temporaries": "temporaries, GB", "arguments": "arguments, GB", "peak": "peak, GB",
+    "plan": "peak by --plan --for, GB", "roofline": "roofline, ms",
 }  # fmt: skip
 
 
@@ -94,13 +96,13 @@ def arguments(kind: str, step: Step, count: int, device: Any) -> tuple[Any, tupl
     return jax.jit(program), (put(step.params), problem, run.x)
 
 
-def measure(name: str, chip: str, effort: float) -> dict[str, Any]:
+def measure(name: str, chip: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Lowers and compiles one program, and returns what XLA says of it.
 
     Args:
         name: of the program.
         chip: a key of `TOPOLOGIES`.
-        effort: how hard XLA tries to make the program fast, from -1 to 1 (its `exec_time_optimization_effort`).
+        settings: of XLA.
     """
     kind, step, count = shapes(name)
     device = topologies.get_topology_desc(platform="tpu", topology_name=TOPOLOGIES[chip][0]).devices[0]
@@ -112,7 +114,7 @@ def measure(name: str, chip: str, effort: float) -> dict[str, Any]:
     text = lowered.as_text()
     print(f"{name}: lowered in {lowering:.1f} s, {len(text) / 1e6:.2f} MB", file=sys.stderr, flush=True)
     began, used = time.perf_counter(), time.process_time()
-    compiled = lowered.compile(compiler_options={"exec_time_optimization_effort": effort} if effort else None)
+    compiled = lowered.compile(compiler_options=settings)
     seconds, used = time.perf_counter() - began, time.process_time() - used
     print(f"{name}: compiled in {seconds:.1f} s, {used:.1f} of one core", file=sys.stderr, flush=True)
     costs: Any = compiled.cost_analysis()
@@ -121,10 +123,10 @@ def measure(name: str, chip: str, effort: float) -> dict[str, Any]:
     peak = temporaries + taken + memory.output_size_in_bytes - memory.alias_size_in_bytes
     products: dict[str, float] = dict(roofline.count_products(traced.jaxpr))
     row = {
-        "name": name, "lower": lowering, "compile": seconds, "cpu": used,
-        "flops": costs["flops"], "bytes": costs["bytes accessed"], "temporaries": temporaries, "arguments": taken, "peak": peak, "products": products,
+        "name": name, "lower": lowering, "compile": seconds, "cpu": used, "flops": costs["flops"],
+        "bytes": costs["bytes accessed"], "products": products, "temporaries": temporaries, "arguments": taken,
+        "peak": peak, "code": memory.generated_code_size_in_bytes,
         "roofline": roofline.seconds(roofline.Work(products, costs["bytes accessed"]), CHIPS[chip]),
-        "code": memory.generated_code_size_in_bytes, "effort": effort,
         "faults": list(faults(text, compiled.as_text() or "")),
     }  # fmt: skip
     if kind == "step":
@@ -175,7 +177,7 @@ def in_child(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "TPU_WORKER_HOSTNAMES": "localhost", "JAX_PLATFORMS": "cpu",
     }  # fmt: skip
     command = [sys.executable, "-m", "benchmarks.tpu_compile", "--child", name, "--chip", options.chip]
-    command += ["--effort", str(options.effort)]
+    command += ["--xla", *options.xla]
     try:
         done = subprocess.run(
             command, env=os.environ | settings, stdout=subprocess.PIPE, text=True, timeout=options.timeout, check=False
@@ -197,6 +199,17 @@ def names(options: argparse.Namespace) -> list[str]:
     return options.only or ["-".join(map(str, part)) for part in product(*parts)]
 
 
+def xla_settings(words: list[str]) -> dict[str, Any]:
+    """Returns XLA's settings by their names, numbers and truths as such.
+
+    Args:
+        words: NAME=VALUE.
+    """
+    read = {"true": True, "false": False}
+    parts = (word.partition("=") for word in words)
+    return {name: read[value] if value in read else float(value) for name, _, value in parts}
+
+
 def main() -> int:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -206,14 +219,14 @@ def main() -> int:
     parser.add_argument("--precisions", nargs="+", default=["bfloat16", "float32"])
     parser.add_argument("--images", nargs="+", type=int, default=[1, 4], help="side by side in a program")
     parser.add_argument("--chip", choices=TOPOLOGIES, default="v5e")
-    parser.add_argument("--effort", type=float, default=0.0, help="of XLA to make the program fast, -1 to 1")
+    parser.add_argument("--xla", nargs="*", default=[], metavar="NAME=VALUE", help="what XLA is set to")
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds of one program")
     parser.add_argument("--child", metavar="NAME", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(measure(options.child, options.chip, options.effort)))
+        print(json.dumps(measure(options.child, options.chip, xla_settings(options.xla))))
         return 0
-    print(f"TPU {options.chip}, effort {options.effort:g}, jax {jax.__version__}, {time.strftime('%Y-%m-%d')}\n")
+    print(f"TPU {options.chip}, XLA {' '.join(options.xla) or 'as it comes'}, jax {jax.__version__}, {time.strftime('%Y-%m-%d')}\n")
     print("| " + " | ".join(HEADS.values()) + " |\n|" + " --- |" * len(HEADS), flush=True)
     failed = False
     for name in names(options):
