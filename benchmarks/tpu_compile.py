@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from itertools import product
 from typing import Any
 
@@ -226,7 +227,9 @@ def main() -> int:
     if options.child:
         print(json.dumps(measure(options.child, options.chip, xla_settings(options.xla))))
         return 0
-    print(f"TPU {options.chip}, XLA {' '.join(options.xla) or 'as it comes'}, jax {jax.__version__}, {time.strftime('%Y-%m-%d')}\n")
+    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "libtpu"))
+    settings = " ".join(options.xla) or "as it comes"
+    print(f"TPU {options.chip}, XLA {settings}, {versions}, {time.strftime('%Y-%m-%d')}\n")
     print("| " + " | ".join(HEADS.values()) + " |\n|" + " --- |" * len(HEADS), flush=True)
     failed = False
     for name in names(options):
