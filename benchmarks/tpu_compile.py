@@ -1,7 +1,7 @@
 """Compiles jnst's programs for a TPU that is not at hand, and holds what of them can be held without one.
 
 python -m benchmarks.tpu_compile --only step-256-bfloat16-1 --timeout 600
-python -m benchmarks.tpu_compile --only step-256-bfloat16-1 --xla exec_time_optimization_effort=-1
+python -m benchmarks.tpu_compile --only step-256-bfloat16-1 --xla exec_time_optimization_effort=-1.0
 
 libtpu (`pip install "jax[tpu]"`) compiles without a chip for what `jax.experimental.topologies` describes. A name is
 PROGRAM-SIZE-PRECISION-IMAGES; the default recipe's settings, VGG-19. Programs are `step`, which a run repeats
@@ -201,14 +201,12 @@ def names(options: argparse.Namespace) -> list[str]:
 
 
 def xla_settings(words: list[str]) -> dict[str, Any]:
-    """Returns XLA's settings by their names, numbers and truths as such.
+    """Returns XLA's settings by their names.
 
     Args:
-        words: NAME=VALUE.
+        words: NAME=VALUE, the value as JSON writes it.
     """
-    read = {"true": True, "false": False}
-    parts = (word.partition("=") for word in words)
-    return {name: read[value] if value in read else float(value) for name, _, value in parts}
+    return {name: json.loads(value) for name, _, value in (word.partition("=") for word in words)}
 
 
 def main() -> int:

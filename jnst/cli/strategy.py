@@ -38,7 +38,7 @@ def print_plan(options: Options, prepared: "Prepared") -> int:
         from jnst import roofline
 
         chip, most = chip_named(options.machine.for_chip), options.machine.max_memory
-        lines, fits = roofline.report(chip, *args, parse_bytes(most) if most else chip.memory)
+        lines, fits = roofline.report(chip, *args, min(parse_bytes(most), chip.memory) if most else chip.memory)
     else:
         from jnst.strategies import report
 
