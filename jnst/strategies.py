@@ -19,7 +19,7 @@ from jnst import engine, transfer
 from jnst.batching import Size
 from jnst.capacity import chunk_bytes
 from jnst.config import Config
-from jnst.engine import Problem, Run
+from jnst.engine import Problem, Program, Run
 from jnst.errors import InputError
 from jnst.jobs import Extras, Job, Picture, make_schedule
 from jnst.losses import objective as objectives
@@ -48,14 +48,27 @@ class Strategy(NamedTuple):
     """bytes"""
 
 
-def peak_bytes(config: Config, params: Params, size: Size, *, mesh: Mesh | None = None) -> int:
-    """Returns what a single run adds to a process, compiling included, or takes of each device.
+class Step(NamedTuple):
+    """What a run compiles at its largest scale, in shapes: nothing of it is computed."""
+
+    program: Program
+    params: Params
+    """as the program takes them"""
+    begun: tuple[Problem, Run]
+    """one problem before its first evaluation (n = 1)"""
+    scales: int
+    """of the run"""
+
+
+def step_of(config: Config, params: Params, size: Size, *, mesh: Mesh | None = None, prepared: bool = True) -> Step:
+    """Returns the shapes of a run's step at its largest scale.
 
     Args:
         config: settings.
-        params: parameters of the network.
+        params: parameters of the network, or their shapes.
         size: (height, width) of the picture; the style is taken to have the same size.
         mesh: devices over which its rows are split.
+        prepared: with the parameters as this machine has them fastest; False: as other kinds of device take them.
     """
 
     def load() -> np.ndarray:
@@ -66,7 +79,8 @@ def peak_bytes(config: Config, params: Params, size: Size, *, mesh: Mesh | None 
     program = task.stages[-1][1]
     objective = program.objective
     plain = jax.eval_shape(lambda p: p, params)
-    prepare = partial(prepare_for_inference, layers=objective.layers, precision=objective.precision)
+    precision = objective.precision if prepared else "bfloat16"  # for which kernels stay plain everywhere
+    prepare = partial(prepare_for_inference, layers=objective.layers, precision=precision)
     fast = plain if config.checkpoint else jax.eval_shape(prepare, plain)
     image = jax.ShapeDtypeStruct((1, *program.canvas, 3), jnp.float32)
 
@@ -79,11 +93,24 @@ def peak_bytes(config: Config, params: Params, size: Size, *, mesh: Mesh | None 
             program, image
         )
 
-    peak = chunk_bytes(program, None, fast, jax.eval_shape(begin, plain, image), 1)
+    return Step(program, fast, jax.eval_shape(begin, plain, image), len(task.stages))
+
+
+def peak_bytes(config: Config, params: Params, size: Size, *, mesh: Mesh | None = None) -> int:
+    """Returns what a single run adds to a process, compiling included, or takes of each device.
+
+    Args:
+        config: settings.
+        params: parameters of the network.
+        size: (height, width) of the picture; the style is taken to have the same size.
+        mesh: devices over which its rows are split.
+    """
+    step = step_of(config, params, size, mesh=mesh)
+    peak = chunk_bytes(step.program, None, step.params, step.begun, 1)
     if jax.default_backend() != "cpu":
         return peak
-    compiling = COMPILE_BYTES * objective.style_pyramid_levels
-    return OVERHEAD_BYTES + SCALE_BYTES * len(task.stages) + max(peak, compiling)
+    compiling = COMPILE_BYTES * step.program.objective.style_pyramid_levels
+    return OVERHEAD_BYTES + SCALE_BYTES * step.scales + max(peak, compiling)
 
 
 def seconds_per_pixel(config: Config, params: Params, size: Size) -> float:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Set
 from pathlib import Path
 
+from jnst.chips import chip_named
 from jnst.cli.options import Options, make_config
 from jnst.errors import InputError
 from jnst.io import image
@@ -210,8 +211,13 @@ def require_common(options: Options) -> None:
         options: of the command line.
 
     Raises:
-        InputError: sizes or memory out of range, or `--normalize-with` that stands alone or names no folder.
+        InputError: sizes or memory out of range, `--normalize-with` that stands alone or names no folder, or `--for`
+            that stands alone or names no known chip.
     """
+    if options.machine.for_chip is not None:
+        chip_named(options.machine.for_chip)
+        if not options.machine.plan:
+            raise InputError("--for needs `plan`, which paints nothing; give both, or neither")
     require_sizes(options.file.image_size, options.file.style_scale)
     if options.machine.max_memory:
         parse_bytes(options.machine.max_memory)

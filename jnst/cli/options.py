@@ -116,6 +116,8 @@ class MachineOptions:
     """take no more than so much, such as 6GB: a slower way is chosen where a faster one does not fit"""
     plan: bool = False
     """print what the run would take, memory and minutes, and how it would compute; paint nothing"""
+    for_chip: Annotated[str | None, _hint("{v5e,v6e,h100}", "this machine", name="for")] = None
+    """with --plan: what the run would take at least of one such chip, by its published figures; it need not be here"""
     devices: int = 1
     """split the picture by its rows over so many devices of this machine"""
     no_compilation_cache: bool = False

@@ -80,6 +80,8 @@ def validate_single(options: Options, config: Config) -> None:
     require_common(options)
     require_at_least(1, devices=options.machine.devices)
     require_at_least(0, save_every=options.report.save_every)
+    if options.machine.devices > 1 and options.machine.for_chip:
+        raise InputError("--for is of one chip; leave out `devices`")
     if options.machine.devices > 1 and config.tile not in ("auto", 0):
         raise InputError(f"`tile` {config.tile} and `devices` {options.machine.devices}: give one of the two")
     if MISSING_PATH in (options.content, options.style):

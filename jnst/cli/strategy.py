@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from jnst.chips import chip_named
 from jnst.cli.checks import parse_bytes
 from jnst.cli.options import Options
 from jnst.cli.terminal import log
@@ -32,10 +33,16 @@ def print_plan(options: Options, prepared: "Prepared") -> int:
     Returns:
         The exit code: 2 where no way of computing fits the memory.
     """
-    from jnst.strategies import report
-
     args = prepared.config, prepared.weights.params, prepared.images.size
-    lines, fits = report(*args, memory_limit(options), mesh=prepared.mesh)
+    if options.machine.for_chip:
+        from jnst import roofline
+
+        chip, most = chip_named(options.machine.for_chip), options.machine.max_memory
+        lines, fits = roofline.report(chip, *args, min(parse_bytes(most), chip.memory) if most else chip.memory)
+    else:
+        from jnst.strategies import report
+
+        lines, fits = report(*args, memory_limit(options), mesh=prepared.mesh)
     print("\n".join(lines))
     return 0 if fits else 2
 

@@ -176,7 +176,7 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
         "--iterations INT", "--scales auto|N|PIXELS ...", "--history-size", "--history-dtype", "--learning-rate",
         "--gradients", "--precision", "--checkpoint", "--tile auto|N", "--init NAME|PATH", "--seed INT", "--backbone",
         "--weights PATH", "--weights-input {caffe,torch}",
-        "--offline", "--normalize-with", "--max-memory SIZE", "--plan", "--devices INT",
+        "--offline", "--normalize-with", "--max-memory SIZE", "--plan", "--for {v5e,v6e,h100}", "--devices INT",
         "--no-compilation-cache", "--jobs PATH", "--batch-size", "--contact-sheet", "--coordinator HOST:PORT",
         "--processes", "--process INT", "--save-every", "--trace PATH", "--quiet", "--version",
     ):  # fmt: skip

@@ -230,6 +230,20 @@ def test_the_plan_shows_what_a_run_takes_and_paints_nothing(files, capsys):
     assert capsys.readouterr().out.count("does not fit") == 2
 
 
+def test_the_plan_for_a_chip_tells_its_roofline_and_paints_nothing(files, capsys):
+    plan = [*SHALLOW, "--plan", "--for", "v5e", "--scales", 1]
+    assert paint_one(files, *plan) == 0
+    shown = capsys.readouterr().out
+    assert "chip      TPU v5e: 16 GB, 819 GB/s, TFLOP/s: 197 in bfloat16" in shown
+    assert re.search(r"step      [0-9]+ GFLOP \(.* float32\), [0-9.]+ GB moved: at least [0-9.]+ ms", shown)
+    assert re.search(r"plain +0\.[0-9]+ GB  at least [0-9.e-]+ s", shown)
+    assert "uses      plain" in shown
+    assert "compilation for this machine's cpu" in shown
+    assert not (files / "photo_painting.png").exists()
+    assert paint_one(files, *plan, "--tile", 0, "--history-dtype", "bfloat16", "--max-memory", "1MB") == 2
+    assert capsys.readouterr().out.count("does not fit") == 2
+
+
 def test_memory_that_nothing_fits_in_is_refused(files, capsys):
     assert paint_one(files, *SHALLOW, "--max-memory", "10MB") == 2
     assert "48x32 pixels need at least" in capsys.readouterr().err
