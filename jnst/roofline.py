@@ -152,6 +152,9 @@ def report(chip: Chip, config: Config, params: Params, size: Size, limit: float)
         if fits:
             chosen = name
             break
-    source = f"GFLOP by the traced step; bytes and memory by its compilation for this machine's {jax.default_backend()}"
-    return [*lines, f"uses      {chosen or 'nothing: give a smaller image_size'}", f"told by   {source}; "
-            "peaks of the maker's: nothing was run, compiling not counted"], chosen is not None  # fmt: skip
+    source = f"the traced step (GFLOP), its compilation for this machine's {jax.default_backend()} (bytes, memory)"
+    lines += [
+        f"uses      {chosen or 'nothing: give a smaller image_size'}",
+        f"told by   {source} and the chip's published peaks; nothing was run, and compiling is not counted",
+    ]
+    return lines, chosen is not None

@@ -238,7 +238,7 @@ def test_the_plan_for_a_chip_tells_its_roofline_and_paints_nothing(files, capsys
     assert re.search(r"step      [0-9]+ GFLOP \(.* float32\), [0-9.]+ GB moved: at least [0-9.]+ ms", shown)
     assert re.search(r"plain +0\.[0-9]+ GB  at least [0-9.e-]+ s", shown)
     assert "uses      plain" in shown
-    assert "compilation for this machine's cpu" in shown
+    assert "its compilation for this machine's cpu (bytes, memory)" in shown
     assert not (files / "photo_painting.png").exists()
     assert paint_one(files, *plan, "--tile", 0, "--history-dtype", "bfloat16", "--max-memory", "1MB") == 2
     assert capsys.readouterr().out.count("does not fit") == 2
