@@ -36,6 +36,7 @@ OVERHEAD_BYTES = 35 * 10**7  # of the process, beside what it holds when it plan
 SCALE_BYTES = 2 * 10**8  # of a scale's program, targets and images, and what the allocator keeps of them
 COMPILE_BYTES = 25 * 10**7  # while a program is compiled, for each size at which it compares the style
 TILES = (2048, 1024, 768, 512)  # windows that are tried, in pixels a side
+_NOTHING = "uses      nothing: give a smaller image_size"
 
 
 class Strategy(NamedTuple):
@@ -70,13 +71,8 @@ def step_of(config: Config, params: Params, size: Size, *, mesh: Mesh | None = N
         mesh: devices over which its rows are split.
         prepared: with the parameters as this machine has them fastest; False: as other kinds of device take them.
     """
-
-    def load() -> np.ndarray:
-        raise AssertionError("a plan needs no pixels")
-
-    picture = Picture("picture", size, load)
-    (task,) = make_schedule([Job(picture, picture)], config, extras=Extras(mesh=mesh)).tasks
-    program = task.stages[-1][1]
+    programs = _programs(config, size, mesh)
+    program = programs[-1]
     objective = program.objective
     plain = jax.eval_shape(lambda p: p, params)
     precision = objective.precision if prepared else "bfloat16"  # for which kernels stay plain everywhere
@@ -93,7 +89,36 @@ def step_of(config: Config, params: Params, size: Size, *, mesh: Mesh | None = N
             program, image
         )
 
-    return Step(program, fast, jax.eval_shape(begin, plain, image), len(task.stages))
+    return Step(program, fast, jax.eval_shape(begin, plain, image), len(programs))
+
+
+def _programs(config: Config, size: Size, mesh: Mesh | None) -> list[Program]:
+    """The static part of each scale of a run, coarsest first."""
+
+    def load() -> np.ndarray:
+        raise AssertionError("a plan needs no pixels")
+
+    picture = Picture("picture", size, load)
+    (task,) = make_schedule([Job(picture, picture)], config, extras=Extras(mesh=mesh)).tasks
+    return [program for _, program in task.stages]
+
+
+def least_bytes(config: Config, size: Size, *, mesh: Mesh | None = None) -> int:
+    """Returns what every way of computing adds to a process at the least, told without compiling anything.
+
+    Args:
+        config: settings.
+        size: (height, width) of the picture.
+        mesh: devices over which its rows are split.
+
+    Returns:
+        Bytes: on the CPU those of the process and of compiling; elsewhere 0, since the device takes no part in these.
+    """
+    if jax.default_backend() != "cpu":
+        return 0
+    programs = _programs(config, size, mesh)
+    compiling = COMPILE_BYTES * programs[-1].objective.style_pyramid_levels
+    return OVERHEAD_BYTES + SCALE_BYTES * len(programs) + compiling
 
 
 def peak_bytes(config: Config, params: Params, size: Size, *, mesh: Mesh | None = None) -> int:
@@ -173,6 +198,9 @@ def report(
         "scales    " + ", ".join(f"{s.width}x{s.height} ({s.iterations} iterations)" for s in stages),
         f"memory    {limit / 1e9:.1f} GB" if limit else "memory    not known",
     ]
+    least = _held() + least_bytes(config, size, mesh=mesh)
+    if limit is not None and limit < least:
+        return [*lines, f"every way {least / 1e9:.1f} GB or more  does not fit", _NOTHING], False
     chosen, possible = None, list(strategies(config, params, size, mesh=mesh))
     second = seconds_per_pixel(config, params, size) / (mesh.size if mesh else 1)
     length = max(len(strategy.name) for strategy in possible)
@@ -183,7 +211,7 @@ def report(
         remark = "" if fits else "  does not fit"
         time = f"about {minutes:.{int(minutes < 3)}f} min"
         lines.append(f"{strategy.name:{length}s}{strategy.peak / 1e9:6.1f} GB  {time}{remark}")
-    return [*lines, f"uses      {chosen or 'nothing: give a smaller image_size'}"], chosen is not None
+    return [*lines, f"uses      {chosen}" if chosen else _NOTHING], chosen is not None
 
 
 def choices(config: Config, size: Size, *, split: bool = False) -> list[tuple[str, Config]]:
@@ -216,7 +244,7 @@ def strategies(config: Config, params: Params, size: Size, *, mesh: Mesh | None 
         size: (height, width) of the picture.
         mesh: devices over which the rows are split.
     """
-    held = resident() if jax.default_backend() == "cpu" else 0  # before compiling, which takes more for a while
+    held = _held()  # before compiling, which takes more for a while
     for name, choice in choices(config, size, split=mesh is not None):
         yield Strategy(name, choice, held + peak_bytes(choice, params, size, mesh=mesh))
 
@@ -234,11 +262,24 @@ def cheapest_that_fits(config: Config, params: Params, size: Size, limit: int, *
     Raises:
         InputError: none does.
     """
-    least = None
+    always, least = _held() + least_bytes(config, size, mesh=mesh), None
+    if limit < always:  # known without compiling, which would take more than the limit
+        raise _too_little(size, f"{always / 1e9:.1f} GB", limit)
     for strategy in strategies(config, params, size, mesh=mesh):
         if strategy.peak <= limit:
             return strategy
         least = strategy if least is None or strategy.peak < least.peak else least
     assert least is not None
-    need = f"need at least {least.peak / 1e9:.1f} GB ({least.name}), there are {limit / 1e9:.1f} GB"
-    raise InputError(f"{size[1]}x{size[0]} pixels {need}; give a smaller image_size, or more by max_memory")
+    raise _too_little(size, f"{least.peak / 1e9:.1f} GB ({least.name})", limit)
+
+
+def _held() -> int:
+    """Bytes that this process holds of the memory in question."""
+    return resident() if jax.default_backend() == "cpu" else 0
+
+
+def _too_little(size: Size, need: str, limit: int) -> InputError:
+    return InputError(
+        f"{size[1]}x{size[0]} pixels need at least {need}, there are {limit / 1e9:.1f} GB; give a smaller image_size, "
+        "or more by max_memory"
+    )

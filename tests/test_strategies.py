@@ -32,6 +32,7 @@ def test_the_fastest_way_that_fits_is_taken(vgg16: Weights, monkeypatch):
     }
     found = strategies.choices(SMALL, (600, 900))
     monkeypatch.setattr(strategies, "resident", lambda: 0)
+    monkeypatch.setattr(strategies, "least_bytes", lambda *_, **__: 0)
     monkeypatch.setattr(
         strategies, "peak_bytes", lambda config, *_, **__: peaks[next(n for n, c in found if c == config)]
     )
@@ -55,3 +56,17 @@ def test_the_compiler_knows_that_less_is_kept(vgg16: Weights, monkeypatch):
     )
     assert plain > 300 * 200 * 4 * (64 * 2 + 128 / 4)  # the maps alone
     assert tiles < 0.6 * plain
+
+
+def test_what_no_way_fits_is_refused_before_anything_is_compiled(vgg16: Weights, monkeypatch):
+    """Compiling takes more than what is refused; with half a gigabyte not even the smallest picture is painted."""
+    monkeypatch.setattr(strategies, "peak_bytes", None)
+    limit, size = 500_000_000, (600, 900)
+    least = strategies.resident() + strategies.least_bytes(SMALL, size)
+    assert strategies.least_bytes(SMALL, size) > strategies.least_bytes(SMALL, (60, 90)) > 0
+    with pytest.raises(InputError, match=rf"900x600 pixels need at least {least / 1e9:.1f} GB, there are 0.5 GB; give"):
+        strategies.cheapest_that_fits(SMALL, vgg16.params, size, limit)
+    lines, fits = strategies.report(SMALL, vgg16.params, size, limit)
+    assert not fits
+    assert lines[-1].startswith("uses      nothing")
+    assert "GB or more  does not fit" in lines[-2]
