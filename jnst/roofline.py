@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jnst import engine
 from jnst.batching import Size
@@ -86,7 +85,7 @@ def count_products(jaxpr: Any) -> Counter[str]:
 
 def _jaxprs(value: Any) -> Iterable[Any]:
     values = value if isinstance(value, tuple | list) else [value]
-    return [part for part in values if isinstance(part, ClosedJaxpr | Jaxpr)]
+    return [part for part in values if hasattr(getattr(part, "jaxpr", part), "eqns")]  # open or closed
 
 
 def _operations(equation: Any) -> int:
