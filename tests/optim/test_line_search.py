@@ -55,12 +55,13 @@ def test_an_exact_parabola_and_an_exact_cubic_are_found_from_any_step():
 
 
 def test_after_some_trials_no_step_is_longer_than_half_the_last():
-    """Or twenty trials would not make a step small."""
-    rising = {"value": ZERO, "trial_value": jnp.float32(1e-3), "trial_slope": jnp.float32(2.0)}
-    after = search()
-    for _ in range(CAREFUL_TRIALS):
-        after = shorten(after, **rising)
-    assert shorten(after, **rising).stepsize <= 0.5 * after.stepsize
+    """Or twenty trials would not make a step small. Here the parabola's minimum lies at twice each rejected step."""
+    after, steps = search(), []
+    for _ in range(CAREFUL_TRIALS + 2):
+        t = after.stepsize
+        after = shorten(after, ZERO, -1.5 * t, jnp.float32(jnp.nan))
+        steps.append(float(after.stepsize / t))
+    np.testing.assert_allclose(steps, [0.9] * CAREFUL_TRIALS + [0.5] * 2, rtol=1e-6)
 
 
 def test_a_step_of_equal_value_is_taken_where_the_decrease_asked_for_is_below_a_rounding():
