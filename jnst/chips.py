@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from jnst.errors import InputError
-
 
 @dataclass(frozen=True)
 class Chip:
@@ -37,18 +35,4 @@ CHIPS = {
         "H100 SXM", {"bfloat16": 989e12, "tensorfloat32": 494e12, "float32": 67e12}, 3350e9, 80e9, "cuda"
     ),  # dense
 }
-"""by the names of `--for`"""
-
-
-def chip_named(name: str) -> Chip:
-    """Returns a chip.
-
-    Args:
-        name: a key of `CHIPS`.
-
-    Raises:
-        InputError: an unknown name.
-    """
-    if name not in CHIPS:
-        raise InputError(f"--for must be one of {', '.join(CHIPS)}, got {' '.join(name.split())[:40]}")
-    return CHIPS[name]
+"""by the short names that people use"""

@@ -57,8 +57,6 @@ class Step(NamedTuple):
     """as the program takes them"""
     begun: tuple[Problem, Run]
     """one problem before its first evaluation (n = 1)"""
-    scales: int
-    """of the run"""
 
 
 def step_of(config: Config, params: Params, size: Size, *, mesh: Mesh | None = None, prepared: bool = True) -> Step:
@@ -71,8 +69,7 @@ def step_of(config: Config, params: Params, size: Size, *, mesh: Mesh | None = N
         mesh: devices over which its rows are split.
         prepared: with the parameters as this machine has them fastest; False: as other kinds of device take them.
     """
-    programs = _programs(config, size, mesh)
-    program = programs[-1]
+    program = _programs(config, size, mesh)[-1]
     objective = program.objective
     plain = jax.eval_shape(lambda p: p, params)
     precision = objective.precision if prepared else "bfloat16"  # for which kernels stay plain everywhere
@@ -89,7 +86,7 @@ def step_of(config: Config, params: Params, size: Size, *, mesh: Mesh | None = N
             program, image
         )
 
-    return Step(program, fast, jax.eval_shape(begin, plain, image), len(programs))
+    return Step(program, fast, jax.eval_shape(begin, plain, image))
 
 
 def _programs(config: Config, size: Size, mesh: Mesh | None) -> list[Program]:
@@ -117,8 +114,11 @@ def least_bytes(config: Config, size: Size, *, mesh: Mesh | None = None) -> int:
     if jax.default_backend() != "cpu":
         return 0
     programs = _programs(config, size, mesh)
-    compiling = COMPILE_BYTES * programs[-1].objective.style_pyramid_levels
-    return OVERHEAD_BYTES + SCALE_BYTES * len(programs) + compiling
+    return OVERHEAD_BYTES + SCALE_BYTES * len(programs) + _compiling_bytes(programs[-1])
+
+
+def _compiling_bytes(program: Program) -> int:
+    return COMPILE_BYTES * program.objective.style_pyramid_levels
 
 
 def peak_bytes(config: Config, params: Params, size: Size, *, mesh: Mesh | None = None) -> int:
@@ -134,8 +134,7 @@ def peak_bytes(config: Config, params: Params, size: Size, *, mesh: Mesh | None 
     peak = chunk_bytes(step.program, None, step.params, step.begun, 1)
     if jax.default_backend() != "cpu":
         return peak
-    compiling = COMPILE_BYTES * step.program.objective.style_pyramid_levels
-    return OVERHEAD_BYTES + SCALE_BYTES * step.scales + max(peak, compiling)
+    return least_bytes(config, size, mesh=mesh) + max(0, peak - _compiling_bytes(step.program))  # at different times
 
 
 def seconds_per_pixel(config: Config, params: Params, size: Size) -> float:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Set
 from pathlib import Path
 
-from jnst.chips import chip_named
+from jnst.chips import CHIPS
 from jnst.cli.options import Options, make_config
 from jnst.errors import InputError
 from jnst.io import image
@@ -214,8 +214,10 @@ def require_common(options: Options) -> None:
         InputError: sizes or memory out of range, `--normalize-with` that stands alone or names no folder, or `--for`
             that stands alone or names no known chip.
     """
-    if options.machine.for_chip is not None:
-        chip_named(options.machine.for_chip)
+    chip = options.machine.for_chip
+    if chip is not None:
+        if chip not in CHIPS:
+            raise InputError(f"--for must be one of {', '.join(CHIPS)}, got {' '.join(chip.split())[:40]}")
         if not options.machine.plan:
             raise InputError("--for needs `plan`, which paints nothing; give both, or neither")
     require_sizes(options.file.image_size, options.file.style_scale)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from jnst.chips import chip_named
+from jnst.chips import CHIPS
 from jnst.cli.checks import parse_bytes
 from jnst.cli.options import Options
 from jnst.cli.terminal import log
@@ -37,7 +37,7 @@ def print_plan(options: Options, prepared: "Prepared") -> int:
     if options.machine.for_chip:
         from jnst import roofline
 
-        chip, most = chip_named(options.machine.for_chip), options.machine.max_memory
+        chip, most = CHIPS[options.machine.for_chip], options.machine.max_memory
         lines, fits = roofline.report(chip, *args, min(parse_bytes(most), chip.memory) if most else chip.memory)
     else:
         from jnst.strategies import report
