@@ -13,10 +13,10 @@ SIZE = (67, 72)  # no multiple of anything
 
 @pytest.mark.thorough
 def test_four_devices_paint_what_one_paints(vgg16: Weights):
-    content, style = picture(*SIZE), picture(50, 60, seed=1)
+    content, style = picture(*SIZE, seed=3), picture(50, 60, seed=13)  # in which no rounding switches a ReLU
     alone = stylize(content, style, SMALL, vgg16)
     split = stylize(content, style, SMALL, vgg16, mesh=sharding.mesh_of(4))
-    np.testing.assert_allclose(split.image, alone.image, atol=1e-3)  # alone it lies in a larger canvas: other sums
+    np.testing.assert_allclose(split.image, alone.image, atol=1e-5)  # alone it lies in a larger canvas: other sums
     assert np.abs(np.asarray(split.image) - alone.image).mean() < 1e-5
     np.testing.assert_allclose([row.loss for row in split.history], [row.loss for row in alone.history], rtol=1e-4)
 
