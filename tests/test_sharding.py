@@ -17,7 +17,6 @@ def test_four_devices_paint_what_one_paints(vgg16: Weights):
     alone = stylize(content, style, SMALL, vgg16)
     split = stylize(content, style, SMALL, vgg16, mesh=sharding.mesh_of(4))
     np.testing.assert_allclose(split.image, alone.image, atol=1e-5)  # alone it lies in a larger canvas: other sums
-    assert np.abs(np.asarray(split.image) - alone.image).mean() < 1e-5
     np.testing.assert_allclose([row.loss for row in split.history], [row.loss for row in alone.history], rtol=1e-4)
 
 
