@@ -2,6 +2,7 @@
 
     jnst CONTENT STYLE [-o OUTPUT] [options]        one picture: `jnst.cli.single`
     jnst CONTENTS/ STYLES/ -o FOLDER [options]      many: `jnst.cli.many`
+    jnst COMMAND ...                                what else it can do: `jnst.cli.commands`
 
 Exit codes: 0 done; 1 the loss left the finite numbers, or some of many pictures failed; 2 something given cannot be
 used, or the picture is not where it should be; 130, 143 and 129 stopped by Ctrl-C, SIGTERM and SIGHUP. What cannot be
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
+from jnst.cli.commands import is_command, run_command
 from jnst.cli.interrupts import exit_code
 from jnst.cli.many import is_batch, run_batch
 from jnst.cli.options import list_presets, parse, render
@@ -75,6 +77,9 @@ def run(arguments: Sequence[str] | None) -> int:
     Raises:
         InputError: something given cannot be used.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if is_command(arguments):
+        return run_command(arguments)
     options = parse(arguments)
     _lines.setLevel(logging.ERROR if options.report.quiet else logging.WARNING)
     logging.getLogger("jnst").addHandler(_lines)

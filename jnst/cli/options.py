@@ -4,6 +4,7 @@ The settings of the transfer itself come from `Config` (`jnst.cli.settings`). Ne
 """
 
 import contextlib
+import inspect
 import io
 import re
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
+from jnst.cli.commands import COMMANDS
 from jnst.cli.settings import GROUPS, flag, group_class, settings_to_flags
 from jnst.config import Config
 from jnst.errors import InputError
@@ -242,11 +244,20 @@ def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T) -> T
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
-            return tyro.cli(kind, prog="jnst", args=arguments, default=default, config=(tyro.conf.OmitArgPrefixes,))
+            return tyro.cli(
+                kind, prog="jnst", args=arguments, default=default, description=_description(kind),
+                config=(tyro.conf.OmitArgPrefixes,),
+            )  # fmt: skip
     except SystemExit as stop:
         if stop.code == 0:
             raise
         raise InputError(_unboxed(messages.getvalue())) from None
+
+
+def _description(kind: type) -> str:
+    """What the help says first: the class's own line, and the commands beside it."""
+    lines = [f"{inspect.getdoc(kind)}", *(f"jnst {name}: {does}" for name, (_, does) in COMMANDS.items())]
+    return "\n\n".join(lines)
 
 
 def _unboxed(text: str) -> str:

@@ -4,12 +4,14 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from cli_helpers import FAST, paint_one
 from helpers import ROOT
 from PIL import Image
 
+from jnst.cli.commands import COMMANDS
 from jnst.cli.main import main
 
 WRONG = [
@@ -140,6 +142,8 @@ def test_an_early_ctrl_c_is_one_line(files, capsys, monkeypatch):
 
 NO_JAX = """
 import sys
+from types import SimpleNamespace
+from jnst.cli.commands import COMMANDS
 from jnst.cli.main import main
 try:
     code = main(sys.argv[1:])
@@ -166,3 +170,18 @@ def test_the_package_runs_as_a_module(module):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "gatys2016" in done.stdout
+
+
+def test_a_command_gets_what_stands_after_its_name(monkeypatch):
+    got = []
+    monkeypatch.setitem(sys.modules, "a_command", SimpleNamespace(run=lambda arguments: got.append(arguments) or 7))
+    monkeypatch.setitem(COMMANDS, "a-command", ("a_command", "does what a test asks"))
+    assert main(["a-command", "x", "--y"]) == 7
+    assert got == [["x", "--y"]]
+
+
+def test_the_help_names_the_commands(monkeypatch, capsys):
+    monkeypatch.setitem(COMMANDS, "a-command", ("a_command", "does what a test asks"))
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "jnst a-command: does what a test asks" in capsys.readouterr().out

@@ -1,0 +1,32 @@
+"""The commands beside painting: `jnst NAME ...`, each a module of this package with `run(arguments) -> exit code`."""
+
+import importlib
+from collections.abc import Sequence
+
+COMMANDS: dict[str, tuple[str, str]] = {}
+"""name -> its module, and what it does, for `--help`"""
+
+
+def is_command(arguments: Sequence[str]) -> bool:
+    """Returns whether a command line is one of these; a file of such a name is given as `./NAME`.
+
+    Args:
+        arguments: without the program's name.
+    """
+    return bool(arguments) and arguments[0] in COMMANDS
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Runs one.
+
+    Args:
+        arguments: without the program's name; the first is the command's.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+    name, *rest = arguments
+    return importlib.import_module(COMMANDS[name][0]).run(rest)
