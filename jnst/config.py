@@ -41,6 +41,12 @@ class Config:
     """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths; relative losses take it
     over the painting's own, so that a busy painting is smoothed less"""
 
+    match_colors: Literal["no", "mean", "covariance", "histogram"] = "no"
+    """recolour the painting before the run, so that the result has the photograph's colours: mean and deviation of each
+    channel; mean and covariance; the whole distribution"""
+    original_colors: bool = False
+    """take only the luminance of the result, and keep the photograph's colours"""
+
     content_layers: tuple[str, ...] = ("conv3_2", "conv4_2")
     """layers whose maps keep the content; higher layers keep less detail"""
     style_layers: tuple[str, ...] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
@@ -308,5 +314,7 @@ def _check_combinations(config: Config) -> None:
             raise InputError(f"`strength` must stand without `{name}`, got both")
     if config.explicit_weights() == (0, 0):
         raise InputError("`content_weight` must be above 0 where `style_weight` is 0, got 0")
+    if config.original_colors and config.match_colors != "no":
+        raise InputError("`original_colors` must stand without `match_colors`, got both")
     if config.gradients == "normalized" and config.optimizer != "adam":
         raise InputError("`gradients` must be shared or separate without `optimizer` adam, got normalized")

@@ -49,6 +49,8 @@ class Style:
     mask: Picture | None = None
     """(1, h, w, 1), of the content's size: where in the result; None: everywhere"""
     weight: float = 1.0
+    own_mask: Picture | None = None
+    """(1, h, w, 1), of the painting's size: which part of it is meant; None: all of it"""
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,13 @@ class Job:
     """where in the result `style` acts; None: everywhere"""
     style_weight: float = 1.0
     """of `style` among several"""
+    own_mask: Picture | None = None
+    """which part of `style` is meant; None: all of it"""
 
     @property
     def styles(self) -> dict[str, Style]:
         """All paintings by the name of their targets: "style", "style:1", ..."""
-        first = Style(self.style, self.mask, self.style_weight)
+        first = Style(self.style, self.mask, self.style_weight, self.own_mask)
         return {f"style:{k}" if k else "style": style for k, style in enumerate((first, *self.more_styles))}
 
 

@@ -290,7 +290,8 @@ class Scheduler:
         done, total = task.iterations + max(0, task.done), sum(stage.iterations for stage, _ in task.stages)
         progress = Progress(
             done, total, self._seconds(task), loss, new,
-            lambda: np.array(run.best_x[k : k + 1, : scale.height, : scale.width]), task.job.name,
+            lambda: self.store.finished(task, np.array(run.best_x[k : k + 1, : scale.height, : scale.width])),
+            task.job.name,
         )  # fmt: skip
         return bool(self.callback(progress))
 
@@ -385,7 +386,7 @@ class Scheduler:
             image = self.store.enlarge(task, image, task.job.content.size)
         not_finite = status == NOT_FINITE and not self.raises
         return Result(
-            image=resize(image, *task.job.content.size),
+            image=self.store.finished(task, resize(image, *task.job.content.size)),
             loss=loss,
             iterations=task.iterations,
             evaluations=task.evaluations,

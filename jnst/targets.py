@@ -13,10 +13,11 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 from jnst.batching import Size, canvas_of, pad_to
+from jnst.colors import recolored, with_luminance
 from jnst.engine import Problem, Program, Run, start
 from jnst.errors import InputError
 from jnst.io.image import resize
-from jnst.jobs import Picture, Task, style_size
+from jnst.jobs import Job, Picture, Task, style_size
 from jnst.losses import objective as objectives
 from jnst.losses.objective import LossWeights
 from jnst.network.region import Region
@@ -118,10 +119,10 @@ class TargetStore:
         Raises:
             InputError: a picture that cannot be read or used.
         """
-        scale, program, job = task.scale, task.program, task.job
+        scale, program, job = task.scale, task.program, self._seen(task)
         size = (scale.height, scale.width)
         if task.stage == 0:
-            self._check(task)
+            self._check(task, job)
         assert task.start is not None
         region = Region.full(1, *size) if program.masked else None
         content = self.picture(job.content)
@@ -133,7 +134,7 @@ class TargetStore:
         for name, style in job.styles.items():
             small = style_size(job, style.picture, scale)
             image = resize(self.picture(style.picture), *small)
-            parts[name] = self._statistics(name, style.picture, image, small, program)
+            parts[name] = self._statistics(name, style.picture, image, small, program, own_mask=style.own_mask)
             variations.append(total_variation_of(image))
             if style.mask is not None:
                 masks[name] = self._put(_resize_mask(self.picture(style.mask), size), program.canvas)
@@ -164,11 +165,26 @@ class TargetStore:
         """
         if task.job.init is not None or task.config.init != "content":
             return resize(image, *size)
-        return finer_start(image, self.picture(task.job.content), *size)
+        return finer_start(image, self.picture(self._seen(task).content), *size)
 
-    def _check(self, task: Task) -> None:
+    def finished(self, task: Task, image: np.ndarray) -> np.ndarray:
+        """Returns an image of a run as it is shown: in the photograph's colours, where these are to stay.
+
+        Args:
+            task: whose image it is.
+            image: (1, h, w, 3).
+        """
+        if not task.config.original_colors:
+            return image
+        return with_luminance(resize(self.picture(task.job.content), *image.shape[1:3]), image)
+
+    def _seen(self, task: Task) -> Job:
+        """The job with the pictures that the network sees."""
+        return recolored(task.job, task.config, self.picture)
+
+    def _check(self, task: Task, job: Job) -> None:
         """Loads what a task needs, refuses what cannot be used, and sets its start."""
-        job, config = task.job, task.config
+        config = task.config
         pictures = {"content": job.content} | {name: style.picture for name, style in job.styles.items()}
         images = {name: self.picture(picture) for name, picture in pictures.items()}
         check_images(images)
@@ -182,17 +198,23 @@ class TargetStore:
         task.start = np.asarray(start_image(images["content"], images["style"], config, init=init), np.float32)
 
     def _statistics(
-        self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program, *, norms: bool = False
-    ) -> Any:
+        self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program, *,
+        norms: bool = False, own_mask: Picture | None = None,
+    ) -> Any:  # fmt: skip
         """Target statistics of a picture at a size, of a photograph with the norms of its own style; computed once."""
         is_content, objective = name == "content", program.objective
         canvas = program.canvas if is_content else canvas_of(size) if program.masked else size
         region = Region.full(1, *size) if program.masked else None
         compute = content_statistics if norms else partial(target_statistics, name=name)
-        return self.statistics["content" if is_content else "style"].get(
-            (name, norms, picture.key, size, canvas, objective),
-            lambda: compute(self.params, self._put(image, canvas), objective=objective, region=region),
-        )
+
+        def make() -> Any:
+            more = {}
+            if own_mask is not None:
+                more["mask"] = self._put(_resize_mask(self.picture(own_mask), size), canvas)
+            return compute(self.params, self._put(image, canvas), objective=objective, region=region, **more)
+
+        key = (name, norms, picture.key, size, canvas, objective, None if own_mask is None else own_mask.key)
+        return self.statistics["content" if is_content else "style"].get(key, make)
 
     def _put(self, image: np.ndarray, canvas: Size) -> Array:
         return jax.device_put(pad_to(image, canvas), self.place)

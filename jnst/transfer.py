@@ -1,8 +1,9 @@
 """One content image, one style (or several) -> one result: `stylize`, the scheduler with a single job."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jax.sharding import Mesh
@@ -19,13 +20,26 @@ from jnst.problem import Image, Optimizer, check_images, check_network, start_im
 from jnst.records import Callback, Result
 from jnst.scheduler import Scheduler
 
-StyleImage = Float[Array, "1 hs ws 3"] | Float[np.ndarray, "1 hs ws 3"]
-Mask = Float[Array, "1 h w 1"] | Float[np.ndarray, "1 h w 1"]
+StyleImage = Float[Array, "1 _h _w 3"] | Float[np.ndarray, "1 _h _w 3"]
+Mask = Float[Array, "1 _h _w 1"] | Float[np.ndarray, "1 _h _w 1"]
+
+
+class Painting(NamedTuple):
+    """One of several style images."""
+
+    image: StyleImage
+    """RGB in [0, 1], of any size"""
+    mask: Mask | None = None
+    """weights in [0, 1], of the content's size: where in the result it acts; None: everywhere"""
+    weight: float = 1.0
+    """above 0; among several"""
+    own_mask: Mask | None = None
+    """of the image's size: which part of it is meant; None: all of it"""
 
 
 def stylize(
     content: Image | None,
-    style: StyleImage | Sequence[tuple[Any, Any]],
+    style: StyleImage | Sequence[tuple[Any, ...]],
     config: Config,
     params: Params | Weights,
     *,
@@ -40,8 +54,8 @@ def stylize(
 
     Args:
         content: float, (1, h, w, 3), RGB in [0, 1], sides of at least 32 pixels; None: a texture of the style's size.
-        style: the same, of any size; or several as `[(style, mask), ...]` with masks (1, h, w, 1) in [0, 1] of the
-            content's size that say where each acts (None: everywhere).
+        style: the same, of any size; or several as `[Painting(image, mask, weight, own_mask), ...]`, for which
+            tuples `(image, mask)` do, too.
         config: all settings; `Config()` for the defaults.
         params: parameters of VGG-16 or VGG-19, or `Weights` (`find_weights()`), whose record the result then keeps.
         terms: what is minimised instead of the method's own losses (`jnst.losses.terms`); each weighs itself.
@@ -60,27 +74,27 @@ def stylize(
     """
     record, normalized = (params.record(), params.normalized) if isinstance(params, Weights) else (None, "")
     arrays = params.params if isinstance(params, Weights) else params
-    styles = list(style) if isinstance(style, list | tuple) else [(style, None)]
+    several = isinstance(style, list | tuple) and not isinstance(style, Painting)
+    styles = [Painting(*part) for part in (style if several else [style if isinstance(style, Painting) else (style,)])]
     photograph: Any = content
     if photograph is None:
-        photograph, init = styles[0][0], _texture_start(styles[0][0], config) if init is None else init
-    check_images(
-        {"content": photograph} | {f"style {k}" if k else "style": image for k, (image, _) in enumerate(styles)}
-    )
+        photograph, init = styles[0].image, _texture_start(styles[0].image, config) if init is None else init
+    check_images({"content": photograph} | {f"style {k}" if k else "style": s.image for k, s in enumerate(styles)})
     check_network(config, arrays, photograph.shape[1:3])
-    _check_masks(photograph, styles)
+    _check_paintings(photograph, styles)
     if config.normalize_filters and not normalized:
-        means = mean_activations(arrays, (photograph, *(image for image, _ in styles)), pooling=config.pooling)
+        means = mean_activations(arrays, (photograph, *(s.image for s in styles)), pooling=config.pooling)
         arrays = normalize_filters(arrays, means)
     if mesh is not None and config.tile not in ("auto", 0):
         raise InputError(f"tile {config.tile} and several devices: give one of the two")
     if init is not None and init.shape != photograph.shape:
         raise InputError(f"init must have the content's shape {photograph.shape}, got {init.shape}")
     picture, extras = Picture.from_array, Extras(None if terms is None else tuple(terms), optimizer, mesh)
-    first, *others = (Style(picture(image), None if mask is None else picture(mask)) for image, mask in styles)
+    maybe = lambda array: None if array is None else picture(array)  # noqa: E731
+    first, *others = (Style(picture(s.image), maybe(s.mask), s.weight, maybe(s.own_mask)) for s in styles)
     job = Job(
-        picture(photograph), first.picture, init=None if init is None else picture(init), mask=first.mask,
-        more_styles=tuple(others),
+        picture(photograph), first.picture, init=maybe(init), mask=first.mask, more_styles=tuple(others),
+        style_weight=first.weight, own_mask=first.own_mask,
     )  # fmt: skip
     scheduler = Scheduler(
         make_schedule([job], config, extras=extras), arrays, extras=extras, callback=callback,
@@ -95,8 +109,14 @@ def _texture_start(style: Any, config: Config) -> Any:
     return start_image(style, style, replace(config, init="noise")) if config.init == "content" else None
 
 
-def _check_masks(content: Any, styles: Sequence[tuple[Any, Any]]) -> None:
-    need = (1, *content.shape[1:3], 1)
-    for k, (_, mask) in enumerate(styles):
-        if mask is not None and mask.shape != need:
-            raise InputError(f"mask {k} must have the shape {need}, got {mask.shape}")
+def _check_paintings(content: Any, paintings: Sequence[Painting]) -> None:
+    """Refuses weights and masks that cannot be."""
+    for k, painting in enumerate(paintings):
+        if not 0 < painting.weight < math.inf:
+            raise InputError(f"the weight of style {k} must be a finite number above 0, got {painting.weight}")
+        for name, mask, image in (("mask", painting.mask, content), ("own_mask", painting.own_mask, painting.image)):
+            need = (1, *image.shape[1:3], 1)
+            if mask is not None and mask.shape != need:
+                raise InputError(f"{name} {k} must have the shape {need}, got {mask.shape}")
+            if mask is not None and not (np.min(mask) >= 0 and 0 < np.max(mask) <= 1):
+                raise InputError(f"{name} {k} must lie in [0, 1] and have a place above 0")

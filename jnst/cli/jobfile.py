@@ -10,7 +10,7 @@ from typing import Any
 from jnst.cli.checks import require_image, require_output, require_sizes
 from jnst.cli.folders import list_images
 from jnst.cli.options import Options, RowOptions, make_config, parse_over
-from jnst.cli.settings import ALIASES, settings_to_flags, text_to_setting
+from jnst.cli.settings import ALIASES, GROUPS, settings_to_flags, text_to_setting
 from jnst.cli.tables import read_table
 from jnst.config import Config
 from jnst.errors import InputError
@@ -22,6 +22,10 @@ PATHS = ("content", "style", "output")
 SETTINGS = {*(f.name for f in fields(Config)), *ALIASES, "image_size", "style_scale", "upscale", "preset", "quality"}
 """columns that a row may have"""
 REQUESTS = 16  # files that are looked at together: object stores take long to answer, and take many questions
+
+
+_NEWER = (("match_colors", "no"), ("original_colors", False))
+"""fields of `Config` that early manifests lack, and what they were without them"""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ class BatchRow:
     def record(self) -> dict[str, Any]:
         """Returns what tells it from another one, as JSON has it."""
         record = {**asdict(self), **{place: str(getattr(self, place)) for place in PATHS}, "output": self.output.name}
-        if not self.upscale:
-            del record["upscale"]  # pictures from before there was the option are done
+        for settings, name, default in ((record, "upscale", False), *((record["config"], *new) for new in _NEWER)):
+            if settings[name] == default:
+                del settings[name]  # pictures from before there was the option are done
         return json.loads(json.dumps(record))
 
 
@@ -128,7 +133,7 @@ def _make_row(cells: dict[str, Any], folder: AnyPath, out: AnyPath, parse: Calla
 def _row_parser(options: Options) -> Callable[[str], RowOptions]:
     """A function from a row's settings, as JSON, to `RowOptions`; what a row leaves open is the command line's."""
     file = options.file
-    groups = {"balance": options.balance, "layer": options.layer, "solver": options.solver}
+    groups = {name: getattr(options, name) for name in GROUPS}
     default = RowOptions(file.image_size, file.style_scale, upscale=file.upscale, **groups)
 
     @cache  # rows with the same settings are many

@@ -57,9 +57,9 @@ def _unless_jobs(name: str) -> Any:
 
 
 if TYPE_CHECKING:
-    BalanceOptions = LayerOptions = SolverOptions = Any
+    BalanceOptions = ColorOptions = LayerOptions = SolverOptions = Any
 else:
-    BalanceOptions, LayerOptions, SolverOptions = map(group_class, GROUPS)
+    BalanceOptions, ColorOptions, LayerOptions, SolverOptions = map(group_class, GROUPS)
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,7 @@ class Options:
     writing: NoNegation[Writing] = field(default_factory=Writing)
     preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
+    color: NoNegation[ColorOptions] = field(default_factory=ColorOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)
     solver: NoNegation[SolverOptions] = field(default_factory=SolverOptions)
     weight: NoNegation[WeightOptions] = field(default_factory=WeightOptions)
@@ -187,6 +188,7 @@ class RowOptions:
     upscale: bool = False
     preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
+    color: ColorOptions = field(default_factory=ColorOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)
     solver: SolverOptions = field(default_factory=SolverOptions)
 

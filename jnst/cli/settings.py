@@ -20,6 +20,7 @@ from jnst.errors import InputError
 GROUPS = {
     "balance": ("How content and style are weighed.",
                 ("loss", "style_loss", "style_unit", "strength", "content_weight", "style_weight", "tv_weight")),
+    "color": ("Whose colours the result has.", ("match_colors", "original_colors")),
     "layer": ("Which maps of the network are matched: the main knob.",
               ("content_layers", "style_layers", "style_layer_weights", "style_pyramid_levels", "pooling",
                "normalize_filters")),
@@ -39,6 +40,8 @@ _SHOWN: dict[str, dict[str, Any]] = {
     "style_layer_weights": {"metavar": "FLOAT ...", "help_behavior_hint": "(default: equal)"},
     "style_pyramid_levels": {"metavar": "INT", "aliases": ["--style-sizes"]},
     "scales": {"metavar": "auto|N|PIXELS ..."},
+    "original_colors": {"aliases": ["--original-colours"]},
+    "match_colors": {"aliases": ["--match-colours"]},
     "tile": {"metavar": "auto|N"},
     "init": {"metavar": "NAME|PATH"},
 }
