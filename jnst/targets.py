@@ -130,18 +130,26 @@ class TargetStore:
         found = self._statistics("content", job.content, resize(content, *size), size, program, norms=with_units)
         of_content, norms = found if with_units else (found, {})
         parts = {"content": of_content}
-        masks, variations = {}, []
+        masks, variations = dict[str, np.ndarray](), []
         for name, style in job.styles.items():
             small = style_size(job, style.picture, scale)
             image = resize(self.picture(style.picture), *small)
             parts[name] = self._statistics(name, style.picture, image, small, program, own_mask=style.own_mask)
             variations.append(total_variation_of(image))
             if style.mask is not None:
-                masks[name] = self._put(_resize_mask(self.picture(style.mask), size), program.canvas)
-        targets = objectives.join_targets(parts, masks=masks)
+                masks[name] = _resize_mask(self.picture(style.mask), size)
+        targets = objectives.join_targets(
+            parts, masks={name: self._put(mask, program.canvas) for name, mask in masks.items()}
+        )
+        units = objectives.style_units(targets, norms, objective=program.objective)
+        if masks and not self.own_terms:
+            factors = _area_factors({name: style.weight for name, style in job.styles.items()}, masks)
+            for term in program.objective.terms:
+                if term.target in factors:
+                    units[term.name] = units.get(term.name, 1) * factors[term.target]
         weights = weights_for(
             task.config, targets, program.objective, region=region, own_terms=self.own_terms,
-            units=objectives.style_units(targets, norms, objective=program.objective),
+            units=units,
             variation=float(np.average(variations, weights=[style.weight for style in job.styles.values()])),
         )  # fmt: skip
         problem = Problem(
@@ -243,6 +251,17 @@ class TargetStore:
 def _resize_mask(mask: np.ndarray, size: Size) -> np.ndarray:
     """A mask (1, h, w, 1) at another size."""
     return resize(np.repeat(mask, 3, -1), *size)[..., :1]
+
+
+def _area_factors(weights: dict[str, float], masks: dict[str, np.ndarray]) -> dict[str, float]:
+    """By how much a style's terms are weighed less where it acts in a part of the result only.
+
+    Statistics are means over that part; a pixel in it shall feel the style as one of a picture that has it all over.
+    """
+    given = {name: weight * masks.get(name, np.ones(1, np.float32)) for name, weight in weights.items()}
+    together = sum(given.values())
+    shares = {name: float(np.mean(here / np.maximum(together, 1e-6))) for name, here in given.items()}
+    return {name: share * sum(weights.values()) / weights[name] for name, share in shares.items()}
 
 
 def _one_each(weights: LossWeights) -> LossWeights:

@@ -74,8 +74,7 @@ def stylize(
     """
     record, normalized = (params.record(), params.normalized) if isinstance(params, Weights) else (None, "")
     arrays = params.params if isinstance(params, Weights) else params
-    several = isinstance(style, list | tuple) and not isinstance(style, Painting)
-    styles = [Painting(*part) for part in (style if several else [style if isinstance(style, Painting) else (style,)])]
+    styles = _as_paintings(style)
     photograph: Any = content
     if photograph is None:
         photograph, init = styles[0].image, _texture_start(styles[0].image, config) if init is None else init
@@ -102,6 +101,12 @@ def stylize(
     )  # fmt: skip
     (result,) = scheduler.run()
     return result
+
+
+def _as_paintings(style: Any) -> list[Painting]:
+    if isinstance(style, list | tuple) and not isinstance(style, Painting):
+        return [Painting(*part) for part in style]
+    return [style if isinstance(style, Painting) else Painting(style)]
 
 
 def _texture_start(style: Any, config: Config) -> Any:

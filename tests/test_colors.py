@@ -33,20 +33,20 @@ def test_channels_belong_together_as_in_the_photograph(name):
     tied = (
         0.5 + 0.1 * rng.standard_normal((1, 60, 60, 1)) * np.array([1, 0.8, -0.6]) + 0.01 * rng.random((1, 60, 60, 3))
     )
-    result = getattr(colors, name)(STYLE, np.float32(tied))
+    result = getattr(colors, name)(STYLE, tied.astype(np.float32))
     np.testing.assert_allclose(np.cov(pixels(result).T), np.cov(pixels(tied).T), atol=2e-4)
     assert not np.allclose(
-        np.cov(pixels(colors.match_mean(STYLE, np.float32(tied))).T), np.cov(pixels(tied).T), atol=2e-4
+        np.cov(pixels(colors.match_mean(STYLE, tied.astype(np.float32))).T), np.cov(pixels(tied).T), atol=2e-4
     )
 
 
 def test_a_histogram_is_the_photographs_even_where_its_moments_say_little():
     two = np.where(np.random.default_rng(0).random((1, 50, 50, 1)) < 0.3, 0.2, 0.9) * np.ones(3)
-    result = colors.match_histogram(STYLE, np.float32(two))
+    result = colors.match_histogram(STYLE, two.astype(np.float32))
     near = np.minimum(abs(result - 0.2), abs(result - 0.9)).max(-1) < 0.05
     assert near.mean() > 0.9
     assert abs((result[..., 0] < 0.5).mean() - 0.3) < 0.03
-    moments = colors.match_covariance(STYLE, np.float32(two))
+    moments = colors.match_covariance(STYLE, two.astype(np.float32))
     assert (np.minimum(abs(moments - 0.2), abs(moments - 0.9)).max(-1) < 0.05).mean() < 0.5
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jnst.cli.jobfile import REQUESTS, BatchRow
 from jnst.cli.options import render
+from jnst.cli.paintings import MaskFile, Painting
 from jnst.cli.sizes import Size, content_size, style_size
 from jnst.config import INIT_NAMES
 from jnst.errors import InputError
@@ -16,7 +17,7 @@ from jnst.io.decode import Head
 from jnst.io.paths import AnyPath, parse_path
 
 if TYPE_CHECKING:
-    from jnst.jobs import Job, Picture
+    from jnst.jobs import Job, Picture, Style
 
 
 def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_alpha: bool = True) -> list["Job"]:
@@ -28,7 +29,7 @@ def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_a
         keep_alpha: whether transparent places are left out of what is styled.
     """
     starts = [parse_path(row.config.init) for row in rows if row.config.init not in INIT_NAMES]
-    files = list(dict.fromkeys([*(path for row in rows for path in (row.content, row.style)), *starts]))
+    files = list(dict.fromkeys([*(path for row in rows for path in row.inputs), *starts]))
     with ThreadPoolExecutor(REQUESTS) as pool:
         heads = dict(zip(files, pool.map(_head, files), strict=True))
     jobs = []
@@ -56,14 +57,43 @@ def make_job(row: BatchRow, heads: Mapping[AnyPath, Head | InputError], *, keep_
     head = _known(heads[row.content])
     size = content_size(row.content, head.size, row.image_size, upscale=row.upscale)
     longer = round(max(size) * row.style_scale)
-    style = _picture(row.style, style_size(row.style, _known(heads[row.style]).size, longer))
-    mask = _picture(row.content, size, image.read_style_mask) if head.is_transparent and keep_alpha else None
-    job = Job(_picture(row.content, size), style, row.config, row, mask=mask)
+    seen = _picture(row.content, size, image.read_style_mask) if head.is_transparent and keep_alpha else None
+    first, *others = (_style(painting, heads, size, longer, seen) for painting in row.all_paintings)
+    job = Job(
+        _picture(row.content, size), first.picture, row.config, row, mask=first.mask, own_mask=first.own_mask,
+        style_weight=first.weight, more_styles=tuple(others),
+    )  # fmt: skip
     if row.config.init in INIT_NAMES:
         return job
     path = parse_path(row.config.init)
     _known(heads[path])
     return replace(job, init=_picture(path, size))
+
+
+def _style(
+    painting: Painting, heads: Mapping[AnyPath, Head | InputError], size: Size, longer: int, seen: "Picture | None"
+) -> "Style":
+    """A painting for a result of that size, of which only what is `seen` is styled."""
+    from jnst.jobs import Style
+
+    own = style_size(painting.path, _known(heads[painting.path]).size, longer)
+    files = (painting.mask, size), (painting.own_mask, own)
+    mask, own_mask = (None if file is None else _mask(file, needed) for file, needed in files)
+    if mask is None or seen is None:
+        mask = mask or seen
+    else:
+        mask = replace(mask, key=(mask.key, seen.key), load=partial(_product, mask.load, seen.load))
+    return Style(_picture(painting.path, own), mask, painting.weight, own_mask)
+
+
+def _mask(file: MaskFile, size: Size) -> "Picture":
+    from jnst.jobs import Picture
+
+    return Picture((file, size), size, partial(file.load, size=size))
+
+
+def _product(one: Callable[[], Any], other: Callable[[], Any]) -> Any:
+    return one() * other()
 
 
 def _head(path: AnyPath) -> Head | InputError:

@@ -1,6 +1,7 @@
 """From folders or a jobs file to rows: which pictures are painted in which manner, and where they go. Needs no JAX."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +11,8 @@ from typing import Any
 from jnst.cli.checks import require_image, require_output, require_sizes
 from jnst.cli.folders import list_images
 from jnst.cli.options import Options, RowOptions, make_config, parse_over
+from jnst.cli.outputs import style_name
+from jnst.cli.paintings import EVERYWHERE, Blend, Painting, blend, is_blend, paintings_of
 from jnst.cli.settings import ALIASES, GROUPS, settings_to_flags, text_to_setting
 from jnst.cli.tables import read_table
 from jnst.config import Config
@@ -19,12 +22,15 @@ from jnst.io.paths import AnyPath, canonical, resolve_relative
 
 PATHS = ("content", "style", "output")
 """columns that every row has"""
+MASKS = ("content_masks", "style_masks", "regions")
+"""columns of paths that a row may have; the weights of its paintings are `WEIGHTS`"""
+WEIGHTS = "style_blend_weights"
 SETTINGS = {*(f.name for f in fields(Config)), *ALIASES, "image_size", "style_scale", "upscale", "preset", "quality"}
 """columns that a row may have"""
 REQUESTS = 16  # files that are looked at together: object stores take long to answer, and take many questions
 
 
-_NEWER = (("match_colors", "no"), ("original_colors", False))
+_NEWER: tuple[tuple[str, Any], ...] = (("match_colors", "no"), ("original_colors", False))
 """fields of `Config` that early manifests lack, and what they were without them"""
 
 
@@ -39,14 +45,27 @@ class BatchRow:
     style_scale: float
     config: Config
     upscale: bool = False
+    paintings: tuple[Painting, ...] = ()
+    """of a style of several, or with masks, the first of them `style`; empty: `style` alone"""
+
+    @property
+    def all_paintings(self) -> tuple[Painting, ...]:
+        """The paintings of its style."""
+        return self.paintings or (Painting(self.style),)
+
+    @property
+    def inputs(self) -> tuple[AnyPath, ...]:
+        """All files that are read, but for a start image."""
+        return (self.content, *dict.fromkeys(path for painting in self.all_paintings for path in painting.files))
 
     def record(self) -> dict[str, Any]:
         """Returns what tells it from another one, as JSON has it."""
         record = {**asdict(self), **{place: str(getattr(self, place)) for place in PATHS}, "output": self.output.name}
-        for settings, name, default in ((record, "upscale", False), *((record["config"], *new) for new in _NEWER)):
+        newer: list[tuple[dict[str, Any], str, Any]] = [(record, "upscale", False), (record, "paintings", ())]
+        for settings, name, default in newer + [(record["config"], *new) for new in _NEWER]:
             if settings[name] == default:
                 del settings[name]  # pictures from before there was the option are done
-        return json.loads(json.dumps(record))
+        return json.loads(json.dumps(record, default=str))
 
 
 def read_rows(options: Options, out: AnyPath) -> list[BatchRow]:
@@ -73,20 +92,20 @@ def read_rows(options: Options, out: AnyPath) -> list[BatchRow]:
 def _pairs(options: Options, out: AnyPath) -> list[BatchRow]:
     """Every photograph in every manner."""
     config, file = make_config(options), options.file
-    contents, styles = (list_images(path, quiet=options.report.quiet) for path in (options.content, options.style))
+    contents = list_images(options.content, quiet=options.report.quiet)
+    if is_blend(options):
+        paintings = paintings_of(options)
+        styles = [(paintings[0].path, style_name(options), paintings)]
+    else:
+        styles = [(path, path.stem, ()) for path in list_images(options.style, quiet=options.report.quiet)]
     return [
         BatchRow(
-            content,
-            style,
-            out / f"{content.stem}_{style.stem}.png",
-            file.image_size,
-            file.style_scale,
-            config,
-            file.upscale,
+            content, style, out / f"{content.stem}_{name}.png", file.image_size, file.style_scale, config,
+            file.upscale, paintings,
         )
         for content in contents
-        for style in styles
-    ]
+        for style, name, paintings in styles
+    ]  # fmt: skip
 
 
 def _listed_rows(path: AnyPath, options: Options, out: AnyPath) -> list[BatchRow]:
@@ -99,35 +118,62 @@ def _listed_rows(path: AnyPath, options: Options, out: AnyPath) -> list[BatchRow
             rows.append((where, _make_row(cells, path.parent, out, parse)))
         except InputError as error:
             raise error.within(where) from None
-    files = list(dict.fromkeys(file for _, row in rows for file in (row.content, row.style)))
+    files = list(dict.fromkeys(file for _, row in rows for file in row.inputs))
     with ThreadPoolExecutor(REQUESTS) as pool:
         errors = dict(zip(files, pool.map(_reading_error, files), strict=True))
     for where, row in rows:
-        error = errors[row.content] or errors[row.style]
-        if error:
+        for error in filter(None, (errors[file] for file in row.inputs)):
             raise error.within(where)
     return [row for _, row in rows]
 
 
 def _make_row(cells: dict[str, Any], folder: AnyPath, out: AnyPath, parse: Callable[[str], RowOptions]) -> BatchRow:
     """A row of a jobs file in that folder."""
-    unknown = sorted(set(cells) - SETTINGS - set(PATHS))
+    of_paintings = {*PATHS, *MASKS, WEIGHTS}
+    unknown = sorted(set(cells) - SETTINGS - of_paintings)
     if unknown:
-        known = ", ".join(sorted((SETTINGS | set(PATHS)) - set(ALIASES)))
+        known = ", ".join(sorted((SETTINGS | of_paintings) - set(ALIASES)))
         raise InputError(f"unknown column {unknown[0]!r}; known are {known}")
     missing = [column for column in PATHS if column not in cells]
     if missing:
         raise InputError(f"no {missing[0]}; every row needs {', '.join(PATHS)}")
-    content, style = (resolve_relative(folder, str(cells[column])) for column in ("content", "style"))
+    content, paths = resolve_relative(folder, str(cells["content"])), _paths(cells["style"], folder)
+    if len(paths) == 0:
+        raise InputError("style names no painting")
+    given = Blend(_numbers(cells.get(WEIGHTS)), *(_paths(cells.get(name), folder) for name in MASKS))
+    paintings = blend(paths, given) if len(paths) > 1 or given != Blend() else ()
     output = str(cells["output"])
     if (out / output).name != output:
         raise InputError(f"output {output} must be a name without folders; they all go into {out}")
-    settings = parse(json.dumps({key: value for key, value in cells.items() if key not in PATHS}))
+    settings = parse(json.dumps({key: value for key, value in cells.items() if key not in of_paintings}))
     require_sizes(settings.image_size, settings.style_scale)
     return BatchRow(
-        content, style, out / output, settings.image_size, settings.style_scale, make_config(settings),
-        settings.upscale,
+        content, paths[0], out / output, settings.image_size, settings.style_scale, make_config(settings),
+        settings.upscale, paintings,
     )  # fmt: skip
+
+
+def _several(cell: Any) -> list[Any]:
+    """A list, also one that a cell has as JSON; a value stands for itself, an empty one for nothing."""
+    if isinstance(cell, str) and cell.startswith("["):
+        try:
+            cell = json.loads(cell)
+        except ValueError:
+            raise InputError(f'{cell[:40]} is no list in JSON; write one such as ["a.jpg", "b.jpg"]') from None
+    return cell if isinstance(cell, list) else [] if cell in (None, "") else [cell]
+
+
+def _paths(cell: Any, folder: AnyPath) -> tuple[AnyPath, ...]:
+    paths = map(str, _several(cell))
+    return tuple(EVERYWHERE if path == str(EVERYWHERE) else resolve_relative(folder, path) for path in paths)
+
+
+def _numbers(cell: Any) -> tuple[float, ...] | None:
+    words = [word for part in _several(cell) for word in re.split(r"[,\s]+", str(part)) if word]
+    try:
+        return tuple(map(float, words)) or None
+    except ValueError:
+        raise InputError(f"`{WEIGHTS}` must be numbers, one a painting, got {str(cell)[:40]}") from None
 
 
 def _row_parser(options: Options) -> Callable[[str], RowOptions]:
@@ -168,7 +214,7 @@ def require_row_outputs(rows: Iterable[BatchRow], present: set[str], *, overwrit
         InputError: a picture that is also an input, cannot be written, or has the name of another one.
     """
     rows = list(rows)
-    inputs = {canonical(path) for row in rows for path in (row.content, row.style)}
+    inputs = {canonical(path) for row in rows for path in row.inputs}
     tried: set[AnyPath] = set()
     for row in rows:
         probe = row.output.parent not in tried

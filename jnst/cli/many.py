@@ -24,6 +24,7 @@ from jnst.cli.checks import (
 from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.jobfile import BatchRow, read_rows, require_row_outputs
 from jnst.cli.options import MISSING_PATH, Options
+from jnst.cli.paintings import is_blend
 from jnst.cli.processes import join_processes, leave_processes
 from jnst.cli.progress import BatchReporter, display
 from jnst.cli.sheet import write_sheet
@@ -52,7 +53,8 @@ def is_batch(options: Options) -> bool:
     Args:
         options: of the command line.
     """
-    return options.batch.jobs is not None or any(is_folder(path) for path in (options.content, options.style))
+    styles = () if options.mixture.blend or options.more_styles else (options.style,)
+    return options.batch.jobs is not None or any(is_folder(path) for path in (options.content, *styles))
 
 
 def validate_batch(options: Options) -> AnyPath:
@@ -76,6 +78,11 @@ def validate_batch(options: Options) -> AnyPath:
         raise InputError("STYLE is missing; give a painting or a folder of them; see --help")
     if STANDARD_INPUT in (options.content, options.style):
         raise InputError("standard input is for single pictures; give a file or a folder")
+    given = options.mixture
+    if batch.jobs is not None and is_blend(options):
+        raise InputError("with `jobs`, several paintings, their weights and masks are columns of the file")
+    if is_folder(options.style) and is_blend(options) and not given.blend and not options.more_styles:
+        raise InputError(f"weights and masks are of one style; give `blend` to take {options.style} as one")
     out = require_output_folder(options.file.output)
     if options.report.trace:
         require_folder_place(options.report.trace, option="`trace`")
@@ -206,7 +213,7 @@ def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow]
     begun, overwrite = is_begun(out), options.file.overwrite
     require_row_outputs(own, set() if begun else listdir(out), overwrite=overwrite, writing=options.writing)
     if options.batch.contact_sheet:
-        taken = {canonical(path) for row in rows for path in (row.content, row.style, row.output)}
+        taken = {canonical(path) for row in rows for path in (*row.inputs, row.output)}
         require_output(
             options.batch.contact_sheet, option="contact_sheet", inputs=taken, overwrite=begun or overwrite, probe=False
         )  # fmt: skip

@@ -82,6 +82,24 @@ class FileOptions:
 
 
 @dataclass(frozen=True)
+class StyleOptions:
+    """Several paintings as one style, and where each acts."""
+
+    blend: bool = False
+    """take all pictures of a folder of paintings together as one style (several STYLE always are)"""
+    style_blend_weights: Annotated[tuple[float, ...] | None, _hint("FLOAT ...", "equal")] = None
+    """how much of each painting, above 0"""
+    content_masks: Annotated[tuple[Annotated[AnyPath, _path_arg], ...], _hint("PATH ...", "all")] = ()
+    """one a painting: where in the result it acts, a picture of the photograph's shape, white: fully, black: not; all:
+    everywhere"""
+    style_masks: Annotated[tuple[Annotated[AnyPath, _path_arg], ...], _hint("PATH ...", "all")] = ()
+    """one a painting: which part of it is meant, a picture of its shape; all: all of it"""
+    regions: Annotated[tuple[Annotated[AnyPath, _path_arg], ...], _hint("PATH ...", "none")] = ()
+    """instead of masks: pictures whose colours are regions, the photograph's and one a painting; a region of the result
+    gets the style of the regions of its colour"""
+
+
+@dataclass(frozen=True)
 class PresetOptions:
     """Settings with names; what is given beside one overrides that part of it."""
 
@@ -166,8 +184,13 @@ class Options:
     """the photograph, or a folder of them; - for one on standard input"""
     style: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("STYLE")]] = MISSING_PATH
     """the painting, or a folder of them"""
+    more_styles: tyro.conf.Positional[
+        Annotated[tuple[Annotated[AnyPath, _path_arg], ...], tyro.conf.arg(metavar="STYLE", help_behavior_hint="")]
+    ] = ()
+    """further paintings, which make one style together with the first"""
     file: NoNegation[FileOptions] = field(default_factory=FileOptions)
     writing: NoNegation[Writing] = field(default_factory=Writing)
+    mixture: NoNegation[StyleOptions] = field(default_factory=StyleOptions)
     preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     color: NoNegation[ColorOptions] = field(default_factory=ColorOptions)
@@ -195,8 +218,8 @@ class RowOptions:
 
 Parsed = TypeVar("Parsed", Options, RowOptions)
 FLAGS = {option.name
-         for group in (Config, FileOptions, Writing, PresetOptions, WeightOptions, MachineOptions, BatchOptions,
-                       ReportOptions)
+         for group in (Config, FileOptions, Writing, StyleOptions, PresetOptions, WeightOptions, MachineOptions,
+                       BatchOptions, ReportOptions)
          for option in fields(group)}  # fmt: skip
 """names of all fields that are options"""
 

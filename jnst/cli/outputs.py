@@ -7,6 +7,18 @@ from jnst.config import Config
 from jnst.io.paths import AnyPath
 from jnst.io.pipes import is_open_pipe
 
+MOST_NAMES = 3  # of paintings, in a picture's name
+
+
+def style_name(options: Options) -> str:
+    """Returns what the name of a picture says of its style.
+
+    Args:
+        options: of the command line, with a style.
+    """
+    names = [path.stem for path in (options.style, *options.more_styles)]
+    return "_".join(names) if len(names) <= MOST_NAMES else f"{names[0]}_and_{len(names) - 1}_more"
+
 
 def output_path(options: Options) -> AnyPath:
     """Returns where the picture goes: beside the content, named after both, where the user names no place.
@@ -16,7 +28,7 @@ def output_path(options: Options) -> AnyPath:
     Args:
         options: of the command line, with both images.
     """
-    second = options.style.stem
+    second = style_name(options)
     if options.style == options.content:  # one image: what of it is kept
         second = "content" if make_config(options).active_losses()[0] else "texture"
     if options.file.output:

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 
 class Images(NamedTuple):
-    """What is read, each RGB in [0, 1], (1, h, w, 3)."""
+    """What is read, images RGB in [0, 1], (1, h, w, 3)."""
 
     content: Any
-    style: Any
+    styles: tuple[tuple[Any, ...], ...]
+    """each as `stylize` takes it: image, mask, weight, own mask"""
     init: Any
     """of the content's size; None where the settings name the start"""
     origin: Origin
@@ -125,12 +126,12 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
                 )
             return bool(signals)
 
-        mask = image.style_mask(images.origin) if options.writing.alpha == "keep" else None
-        style = images.style if mask is None else [(images.style, mask)]  # what cannot be seen is not counted
+        seen = image.style_mask(images.origin) if options.writing.alpha == "keep" else None
+        styles = [(style, _both(mask, seen), *more) for style, mask, *more in images.styles]
         more = {"init": images.init, "callback_every": options.report.save_every, "callback": on_chunk}
         for name, choice in choices(config, images.size, split=prepared.mesh is not None):
             try:
-                return stylize(images.content, style, choice, prepared.weights, mesh=prepared.mesh, **more)
+                return stylize(images.content, styles, choice, prepared.weights, mesh=prepared.mesh, **more)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -138,6 +139,11 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
                 log(f"not enough memory ({name}); trying a way that takes less", quiet=quiet)
     height, width = images.size
     raise InputError(f"not enough memory for {width}x{height} pixels; give a smaller `image_size`")
+
+
+def _both(mask: Any, seen: Any) -> Any:
+    """A mask without what cannot be seen, which is not counted."""
+    return mask if seen is None else seen if mask is None else mask * seen
 
 
 def save_intermediate(pixels: Any, steps: dict[int, AnyPath], step: int, **more: Any) -> None:

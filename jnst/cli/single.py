@@ -8,12 +8,13 @@ picture is not where it should be; 130, 143 and 129 stopped by Ctrl-C, SIGTERM a
 import importlib
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jnst.cli.checks import require_at_least, require_common, require_image, require_output, require_streams
 from jnst.cli.options import MISSING_PATH, Options, make_config
 from jnst.cli.outputs import intermediate_paths, output_path
 from jnst.cli.painting import Images, Prepared, paint_and_write
+from jnst.cli.paintings import Painting, paintings_of
 from jnst.cli.progress import PhaseTimer
 from jnst.cli.sizes import content_size, style_size
 from jnst.cli.strategy import choose_strategy, print_plan
@@ -23,7 +24,7 @@ from jnst.errors import InputError
 from jnst.io import image
 from jnst.io.atomic import sweep
 from jnst.io.decode import read_size
-from jnst.io.paths import canonical, parse_path
+from jnst.io.paths import canonical, is_folder, parse_path
 from jnst.io.pipes import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
@@ -87,9 +88,13 @@ def validate_single(options: Options, config: Config) -> None:
     if MISSING_PATH in (options.content, options.style):
         raise InputError("CONTENT and STYLE are required: a photograph and a painting; see --help")
     require_streams(options)
-    inputs = {options.content, options.style, *([] if config.init in INIT_NAMES else [parse_path(config.init)])}
-    for path in (options.content, options.style):
+    for place in (options.content, options.style, *options.more_styles):
+        if not is_folder(place):  # of paintings
+            require_image(place)
+    paintings = [path for painting in paintings_of(options) for path in painting.files]
+    for path in paintings:
         require_image(path)
+    inputs = {options.content, *paintings, *([] if config.init in INIT_NAMES else [parse_path(config.init)])}
     output, trace = output_path(options), options.report.trace
     read, overwrite = {canonical(path) for path in inputs}, options.file.overwrite
     for path in (output, *intermediate_paths(options, config).values()):
@@ -129,16 +134,34 @@ def load_images(options: Options, config: Config) -> Images:
     Raises:
         InputError: a file that cannot be read, or is too narrow.
     """
-    file, content, style = options.file, options.content, options.style
+    file, content = options.file, options.content
     size = content_size(content, read_size(content), file.image_size, upscale=file.upscale)
     longer = round(max(size) * file.style_scale)
     pixels, origin = image.read(content, size=size)
     return Images(
         pixels,
-        image.load(style, size=style_size(style, read_size(style), longer)),
+        tuple(load_painting(painting, size, longer) for painting in paintings_of(options)),
         None if config.init in INIT_NAMES else image.load(config.init, size=size),
         origin,
     )
+
+
+def load_painting(painting: Painting, size: tuple[int, int], longer: int) -> tuple[Any, ...]:
+    """Returns a painting as `stylize` takes it: image, mask, weight, own mask.
+
+    Args:
+        painting: in files.
+        size: (height, width) of the result.
+        longer: most pixels of the painting's longer side.
+
+    Raises:
+        InputError: a file that cannot be read, or is too narrow; a mask of another shape than its picture.
+    """
+    path, mask, own = painting.path, painting.mask, painting.own_mask
+    own_size = style_size(path, read_size(path), longer)
+    return (
+        image.load(path, size=own_size), mask and mask.load(size=size), painting.weight, own and own.load(size=own_size)
+    )  # fmt: skip
 
 
 def prepare(options: Options, config: Config, images: Images, weights: "Weights") -> Prepared:
@@ -159,6 +182,6 @@ def prepare(options: Options, config: Config, images: Images, weights: "Weights"
     from jnst import sharding
     from jnst.problem import check_images, check_network
 
-    check_images({"content": images.content, "style": images.style})
+    check_images({"content": images.content} | {f"style {k}": style[0] for k, style in enumerate(images.styles)})
     check_network(config, weights.params, images.size)
     return Prepared(config, images, weights, sharding.mesh_of(options.machine.devices))

@@ -76,7 +76,7 @@ def require_trace_places(
 
 def _files(row: "BatchRow") -> list[AnyPath]:
     """What is read for a picture."""
-    return [row.content, row.style, *([] if row.config.init in INIT_NAMES else [parse_path(row.config.init)])]
+    return [*row.inputs, *([] if row.config.init in INIT_NAMES else [parse_path(row.config.init)])]
 
 
 class BatchTraces:

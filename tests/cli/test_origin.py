@@ -54,7 +54,7 @@ def test_a_picture_names_no_folder_of_this_machine(camera, monkeypatch):
     places = {"file": str(camera / "vgg.h5"), "normalized": str(camera / "photos")}
     weights = Weights({}, "vgg16", "torch-rgb", "0", source="", license="CC BY / BSD", **places)
     content = image.read(camera / "photo.png")
-    prepared = Prepared(make_config(options), Images(content.pixels, None, None, content.origin), weights, None)
+    prepared = Prepared(make_config(options), Images(content.pixels, (), None, content.origin), weights, None)
     monkeypatch.setattr(painting, "paint", lambda *args: result())
     painting.paint_and_write(options, prepared, PhaseTimer())
     with Image.open(out) as file:
@@ -86,13 +86,14 @@ def test_what_cannot_be_seen_is_not_styled(files, monkeypatch, keep):
     row = BatchRow(options.content, options.style, files / "out.png", 512, 1.0, config)
     (job,) = make_jobs([row], {}, keep_alpha=keep)
     if keep:
-        ((_, mask),) = styles[0]
+        ((_, mask, *_),) = styles[0]
         np.testing.assert_array_equal(mask[0, ..., 0], opaque / 255)
         assert job.mask is not None
         np.testing.assert_array_equal(job.mask.load(), mask)
     else:
         assert job.mask is None
-        assert styles[0].shape == image.load(files / "painting.png").shape
+        ((_, mask, *_),) = styles[0]
+        assert mask is None
 
 
 def test_a_photograph_without_opacity_has_no_mask(files):

@@ -102,12 +102,12 @@ def test_a_strip_is_a_style_and_a_small_photograph_may_be_enlarged(files):
     small.save(files / "photo.png")
     options = parse([str(files / "photo.png"), str(files / "painting.png"), "--upscale", "--image-size", "48"])
     images = load_images(options, make_config(options))
-    assert (images.content.shape, images.style.shape) == ((1, 45, 48, 3), (1, 32, 512, 3))
+    assert (images.content.shape, images.styles[0][0].shape) == ((1, 45, 48, 3), (1, 32, 512, 3))
     row = BatchRow(options.content, options.style, files / "out.png", 48, 1.0, make_config(options), upscale=True)
     failures = {}
     (job,) = make_jobs([row, replace(row, content=options.style)], failures)
     assert (job.content.size, job.style.size) == ((45, 48), (32, 512))
-    np.testing.assert_array_equal(job.style.load(), images.style)
+    np.testing.assert_array_equal(job.style.load(), images.styles[0][0])
     np.testing.assert_array_equal(job.content.load(), images.content)
     (reason,) = failures.values()
     assert reason.endswith("painting.png is 640x40 pixels, 48x3 at --image-size 48; both sides need at least 32: "
