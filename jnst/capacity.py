@@ -144,6 +144,7 @@ class Capacity:
             (canvas_of(style_size(task.job, style.picture, task.stages[-1][0])), task.stages[-1][1].objective)
             for task in self.schedule.tasks
             for style in task.job.styles.values()
+            if style.picture.stored is None
         )
         size, objective = max(last, key=lambda item: item[0][0] * item[0][1], default=((0, 0), None))
         if objective is None or self.memory is None or obviously_fits(size[0] * size[1], self.memory):

@@ -145,6 +145,8 @@ def recolored(job: Job, config: Config, fetch: Fetch) -> Job:
         return job
 
     def match(style: Picture) -> Picture:
+        if style.stored is not None:  # of which loading says what is missing
+            return replace(style, stored=None)
         load = partial(_matched, _MATCHES[how], style, job.content, fetch)
         return Picture((how, style.key, job.content.key), style.size, load)
 

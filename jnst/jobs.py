@@ -14,11 +14,13 @@ from jax.sharding import Mesh
 from jnst.batching import Size, canvas_of
 from jnst.config import Config
 from jnst.engine import Program
+from jnst.errors import InputError
 from jnst.losses.pyramid import SMALLEST_LEVEL, Scale, pyramid_levels, scales
 from jnst.losses.terms import Term
 from jnst.network.architecture import MIN_SIDE
 from jnst.problem import Optimizer, default_terms, objective_for, solver_for
 from jnst.records import Iteration
+from jnst.stored_style import StoredStyle
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,21 @@ class Picture:
     size: Size
     """(height, width) in pixels"""
     load: Callable[[], np.ndarray]
+    stored: StoredStyle | None = None
+    """of a painting that is known by its statistics only, and cannot be loaded"""
+
+    @classmethod
+    def from_stored(cls, stored: StoredStyle) -> "Picture":
+        """Returns a painting that is known by its statistics only.
+
+        Args:
+            stored: its statistics.
+        """
+
+        def load() -> np.ndarray:
+            raise InputError(f"the style file of {stored.name} has no picture; give the painting itself")
+
+        return cls(("stored", id(stored.statistics), stored.size), stored.size, load, stored)
 
     @classmethod
     def from_array(cls, image: Any) -> "Picture":

@@ -31,6 +31,7 @@ from jnst.optim.base import NOT_FINITE, RUNNING, STOP_REASONS
 from jnst.programs import run_chunk
 from jnst.recording import WorkMeter, read_rows
 from jnst.records import Callback, Iteration, Progress, Result
+from jnst.stored_style import check_stored
 from jnst.targets import CACHE_BYTES, PREFETCH_TASKS, Begun, TargetStore
 
 MIN_JOBS_IN_FLIGHT = 64  # and twice the places: images wait on the host between two scales
@@ -111,6 +112,9 @@ def stylize_many(
         check_for_batch(own, normalized=normalized)
     record = params.record() if isinstance(params, Weights) else None
     arrays = params.params if isinstance(params, Weights) else params
+    if record is not None:
+        pictures = (style.picture for job in jobs for style in job.styles.values())
+        check_stored((picture.stored for picture in pictures if picture.stored is not None), record)
     schedule = make_schedule(jobs, config, extras=extras)
     scheduler = Scheduler(
         schedule, arrays, extras=extras, mesh=mesh, batch_size=batch_size, memory=memory, callback=callback,

@@ -17,7 +17,7 @@ from jnst.colors import recolored, with_luminance
 from jnst.engine import Problem, Program, Run, start
 from jnst.errors import InputError
 from jnst.io.image import resize
-from jnst.jobs import Job, Picture, Task, style_size
+from jnst.jobs import Job, Picture, Style, Task, style_size
 from jnst.losses import objective as objectives
 from jnst.losses.objective import LossWeights
 from jnst.network.region import Region
@@ -133,9 +133,8 @@ class TargetStore:
         masks, variations = dict[str, np.ndarray](), []
         for name, style in job.styles.items():
             small = style_size(job, style.picture, scale)
-            image = resize(self.picture(style.picture), *small)
-            parts[name] = self._statistics(name, style.picture, image, small, program, own_mask=style.own_mask)
-            variations.append(total_variation_of(image))
+            parts[name], variation = self._of_style(name, style, small, program)
+            variations.append(variation)
             if style.mask is not None:
                 masks[name] = _resize_mask(self.picture(style.mask), size)
         targets = objectives.join_targets(
@@ -162,6 +161,17 @@ class TargetStore:
             problem = problem._replace(targets=targets)
         run = start(program, x)
         return jax.device_put((problem, run), self.place) if self.place is not None else (problem, run)
+
+    def _of_style(self, name: str, style: Style, size: Size, program: Program) -> tuple[Any, float]:
+        """Target statistics of a painting at a size, and its total variation."""
+        stored, objective = style.picture.stored, program.objective
+        if stored is not None:
+            terms = tuple(term for term in objective.terms if term.target == name)
+            levels = stored.levels(size, terms, objective.style_pyramid_levels)
+            return jax.device_put(levels, self.place), stored.variation(size)
+        image = resize(self.picture(style.picture), *size)
+        found = self._statistics(name, style.picture, image, size, program, own_mask=style.own_mask)
+        return found, total_variation_of(image)
 
     def enlarge(self, task: Task, image: np.ndarray, size: Size) -> np.ndarray:
         """Returns the result of a scale at a finer one's size, with the photograph's detail where a run starts with it.
@@ -194,16 +204,20 @@ class TargetStore:
         """Loads what a task needs, refuses what cannot be used, and sets its start."""
         config = task.config
         pictures = {"content": job.content} | {name: style.picture for name, style in job.styles.items()}
-        images = {name: self.picture(picture) for name, picture in pictures.items()}
+        images = {name: self.picture(picture) for name, picture in pictures.items() if picture.stored is None}
         check_images(images)
-        for name, picture in pictures.items():
+        for name in images:
+            picture = pictures[name]
             (height, width), planned = images[name].shape[1:3], picture.size
             if (height, width) != planned:
                 shown = f"{width}x{height} pixels, planned as {planned[1]}x{planned[0]}"
                 raise InputError(f"{name} is {shown}: has its file changed?")
         check_network(config, self.params, job.content.size)
         init = None if job.init is None else self.picture(job.init)
-        task.start = np.asarray(start_image(images["content"], images["style"], config, init=init), np.float32)
+        style = images.get("style")
+        if style is None and config.init == "style" and init is None:
+            style = self.picture(job.style)  # which says what is missing
+        task.start = np.asarray(start_image(images["content"], style, config, init=init), np.float32)
 
     def _statistics(
         self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program, *,
@@ -244,7 +258,8 @@ class TargetStore:
         """
         for task in tasks:
             for picture in (task.job.content, *(style.picture for style in task.job.styles.values())):
-                if picture.key not in self.pictures.values and picture.key not in self.coming:
+                known = picture.stored is not None or picture.key in self.pictures.values or picture.key in self.coming
+                if not known:
                     self.coming[picture.key] = self.pool.submit(picture.load)
 
 

@@ -19,6 +19,7 @@ from jnst.network.vgg import Params
 from jnst.problem import Image, Optimizer, check_images, check_network, start_image
 from jnst.records import Callback, Result
 from jnst.scheduler import Scheduler
+from jnst.stored_style import StoredStyle, check_stored
 
 StyleImage = Float[Array, "1 _h _w 3"] | Float[np.ndarray, "1 _h _w 3"]
 Mask = Float[Array, "1 _h _w 1"] | Float[np.ndarray, "1 _h _w 1"]
@@ -27,8 +28,8 @@ Mask = Float[Array, "1 _h _w 1"] | Float[np.ndarray, "1 _h _w 1"]
 class Painting(NamedTuple):
     """One of several style images."""
 
-    image: StyleImage
-    """RGB in [0, 1], of any size"""
+    image: StyleImage | StoredStyle
+    """RGB in [0, 1], of any size; or the statistics of a style file (`stored_style.load`)"""
     mask: Mask | None = None
     """weights in [0, 1], of the content's size: where in the result it acts; None: everywhere"""
     weight: float = 1.0
@@ -39,7 +40,7 @@ class Painting(NamedTuple):
 
 def stylize(
     content: Image | None,
-    style: StyleImage | Sequence[tuple[Any, ...]],
+    style: StyleImage | StoredStyle | Sequence[tuple[Any, ...]],
     config: Config,
     params: Params | Weights,
     *,
@@ -54,8 +55,8 @@ def stylize(
 
     Args:
         content: float, (1, h, w, 3), RGB in [0, 1], sides of at least 32 pixels; None: a texture of the style's size.
-        style: the same, of any size; or several as `[Painting(image, mask, weight, own_mask), ...]`, for which
-            tuples `(image, mask)` do, too.
+        style: the same, of any size, or the statistics of a style file; or several as
+            `[Painting(image, mask, weight, own_mask), ...]`, for which tuples `(image, mask)` do, too.
         config: all settings; `Config()` for the defaults.
         params: parameters of VGG-16 or VGG-19, or `Weights` (`find_weights()`), whose record the result then keeps.
         terms: what is minimised instead of the method's own losses (`jnst.losses.terms`); each weighs itself.
@@ -78,10 +79,17 @@ def stylize(
     photograph: Any = content
     if photograph is None:
         photograph, init = styles[0].image, _texture_start(styles[0].image, config) if init is None else init
-    check_images({"content": photograph} | {f"style {k}" if k else "style": s.image for k, s in enumerate(styles)})
+    if isinstance(photograph, StoredStyle):
+        raise InputError("a texture of a style file needs content, a photograph whose size it gets; got None")
+    arrays_of = {f"style {k}" if k else "style": s.image for k, s in enumerate(styles)}
+    check_images({"content": photograph} | {k: v for k, v in arrays_of.items() if not isinstance(v, StoredStyle)})
     check_network(config, arrays, photograph.shape[1:3])
+    if record is not None:
+        check_stored([s.image for s in styles if isinstance(s.image, StoredStyle)], record)
     _check_paintings(photograph, styles)
     if config.normalize_filters and not normalized:
+        if any(isinstance(s.image, StoredStyle) for s in styles):
+            raise InputError("`normalize_filters` needs the painting itself, or normalised weights; got a style file")
         means = mean_activations(arrays, (photograph, *(s.image for s in styles)), pooling=config.pooling)
         arrays = normalize_filters(arrays, means)
     if mesh is not None and config.tile not in ("auto", 0):
@@ -90,7 +98,8 @@ def stylize(
         raise InputError(f"init must have the content's shape {photograph.shape}, got {init.shape}")
     picture, extras = Picture.from_array, Extras(None if terms is None else tuple(terms), optimizer, mesh)
     maybe = lambda array: None if array is None else picture(array)  # noqa: E731
-    first, *others = (Style(picture(s.image), maybe(s.mask), s.weight, maybe(s.own_mask)) for s in styles)
+    painted = lambda image: Picture.from_stored(image) if isinstance(image, StoredStyle) else picture(image)  # noqa: E731
+    first, *others = (Style(painted(s.image), maybe(s.mask), s.weight, maybe(s.own_mask)) for s in styles)
     job = Job(
         picture(photograph), first.picture, init=maybe(init), mask=first.mask, more_styles=tuple(others),
         style_weight=first.weight, own_mask=first.own_mask,
@@ -120,6 +129,8 @@ def _check_paintings(content: Any, paintings: Sequence[Painting]) -> None:
         if not 0 < painting.weight < math.inf:
             raise InputError(f"the weight of style {k} must be a finite number above 0, got {painting.weight}")
         for name, mask, image in (("mask", painting.mask, content), ("own_mask", painting.own_mask, painting.image)):
+            if name == "own_mask" and mask is not None and isinstance(image, StoredStyle):
+                raise InputError(f"{name} {k} needs the painting itself, got a style file")
             need = (1, *image.shape[1:3], 1)
             if mask is not None and mask.shape != need:
                 raise InputError(f"{name} {k} must have the shape {need}, got {mask.shape}")

@@ -15,9 +15,11 @@ from jnst.errors import InputError
 from jnst.io import decode, image
 from jnst.io.decode import Head
 from jnst.io.paths import AnyPath, parse_path
+from jnst.io.style_file import is_style_file
 
 if TYPE_CHECKING:
     from jnst.jobs import Job, Picture, Style
+    from jnst.stored_style import StoredStyle
 
 
 def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_alpha: bool = True) -> list["Job"]:
@@ -41,7 +43,9 @@ def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_a
     return jobs
 
 
-def make_job(row: BatchRow, heads: Mapping[AnyPath, Head | InputError], *, keep_alpha: bool = True) -> "Job":
+def make_job(
+    row: BatchRow, heads: "Mapping[AnyPath, Head | StoredStyle | InputError]", *, keep_alpha: bool = True
+) -> "Job":
     """Returns a row as a job, its images to be loaded later.
 
     Args:
@@ -55,6 +59,8 @@ def make_job(row: BatchRow, heads: Mapping[AnyPath, Head | InputError], *, keep_
     from jnst.jobs import Job
 
     head = _known(heads[row.content])
+    if not isinstance(head, Head):
+        raise InputError(f"{row.content} is a style file; give a photograph as content")
     size = content_size(row.content, head.size, row.image_size, upscale=row.upscale)
     longer = round(max(size) * row.style_scale)
     seen = _picture(row.content, size, image.read_style_mask) if head.is_transparent and keep_alpha else None
@@ -71,19 +77,25 @@ def make_job(row: BatchRow, heads: Mapping[AnyPath, Head | InputError], *, keep_
 
 
 def _style(
-    painting: Painting, heads: Mapping[AnyPath, Head | InputError], size: Size, longer: int, seen: "Picture | None"
-) -> "Style":
+    painting: Painting, heads: "Mapping[AnyPath, Head | StoredStyle | InputError]", size: Size, longer: int,
+    seen: "Picture | None",
+) -> "Style":  # fmt: skip
     """A painting for a result of that size, of which only what is `seen` is styled."""
-    from jnst.jobs import Style
+    from jnst.jobs import Picture, Style
+    from jnst.stored_style import StoredStyle
 
-    own = style_size(painting.path, _known(heads[painting.path]).size, longer)
+    head = _known(heads[painting.path])
+    own = style_size(painting.path, head.size, longer)
+    if isinstance(head, StoredStyle) and painting.own_mask is not None:
+        raise InputError(f"{painting.path} has no picture; `style_masks` and `regions` need the painting itself")
+    picture = Picture.from_stored(head.at(own)) if isinstance(head, StoredStyle) else _picture(painting.path, own)
     files = (painting.mask, size), (painting.own_mask, own)
     mask, own_mask = (None if file is None else _mask(file, needed) for file, needed in files)
     if mask is None or seen is None:
         mask = mask or seen
     else:
         mask = replace(mask, key=(mask.key, seen.key), load=partial(_product, mask.load, seen.load))
-    return Style(_picture(painting.path, own), mask, painting.weight, own_mask)
+    return Style(picture, mask, painting.weight, own_mask)
 
 
 def _mask(file: MaskFile, size: Size) -> "Picture":
@@ -96,15 +108,19 @@ def _product(one: Callable[[], Any], other: Callable[[], Any]) -> Any:
     return one() * other()
 
 
-def _head(path: AnyPath) -> Head | InputError:
-    """The head of a file, or what is wrong with it."""
+def _head(path: AnyPath) -> "Head | StoredStyle | InputError":
+    """The head of an image file, all of a style file, or what is wrong with it."""
     try:
+        if is_style_file(path):
+            from jnst import stored_style
+
+            return stored_style.load(path)
         return decode.read_head(path)
     except InputError as error:
         return error
 
 
-def _known(head: Head | InputError) -> Head:
+def _known(head: "Head | StoredStyle | InputError") -> "Head | StoredStyle":
     """A head, where the file has one."""
     if isinstance(head, InputError):
         raise head

@@ -3,7 +3,9 @@
 import importlib
 from collections.abc import Sequence
 
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "style": ("jnst.cli.style", "makes a style file, which is used wherever a painting is, without the picture"),
+}
 """name -> its module, and what it does, for `--help`"""
 
 

@@ -42,13 +42,22 @@ def _read_as(parse_path: Callable[[str], Any]) -> Any:
     )
 
 
-_local_path_arg, _path_arg = _read_as(parse_local_path), _read_as(parse_path)
+_local_path_arg, path_arg = _read_as(parse_local_path), _read_as(parse_path)
 _input_arg = _read_as(lambda text: STANDARD_INPUT if text == "-" else parse_path(text))
 _output_arg = _read_as(lambda text: STANDARD_OUTPUT if text == "-" else parse_path(text))
 
 
-def _hint(metavar: str, default: str, **more: Any) -> Any:
-    """How the help shows an option that may be left out."""
+def hint(metavar: str, default: str, **more: Any) -> Any:
+    """Says how the help shows an option that may be left out.
+
+    Args:
+        metavar: what stands for its value.
+        default: what it is where it is left out.
+        more: for `tyro.conf.arg`.
+
+    Returns:
+        An annotation.
+    """
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})", **more)
 
 
@@ -66,9 +75,9 @@ else:
 class FileOptions:
     """What is read and written."""
 
-    output: Annotated[
-        AnyPath | None, _output_arg, _hint("PATH", "CONTENT_STYLE.png beside CONTENT", aliases=["-o"])
-    ] = None
+    output: Annotated[AnyPath | None, _output_arg, hint("PATH", "CONTENT_STYLE.png beside CONTENT", aliases=["-o"])] = (
+        None
+    )
     """the picture to write, .png .jpg .webp .tif .avif or .jxl, - for PNG on standard output; of many pictures, their
     folder"""
     image_size: int = 512
@@ -87,14 +96,14 @@ class StyleOptions:
 
     blend: bool = False
     """take all pictures of a folder of paintings together as one style (several STYLE always are)"""
-    style_blend_weights: Annotated[tuple[float, ...] | None, _hint("FLOAT ...", "equal")] = None
+    style_blend_weights: Annotated[tuple[float, ...] | None, hint("FLOAT ...", "equal")] = None
     """how much of each painting, above 0"""
-    content_masks: Annotated[tuple[Annotated[AnyPath, _path_arg], ...], _hint("PATH ...", "all")] = ()
+    content_masks: Annotated[tuple[Annotated[AnyPath, path_arg], ...], hint("PATH ...", "all")] = ()
     """one a painting: where in the result it acts, a picture of the photograph's shape, white: fully, black: not; all:
     everywhere"""
-    style_masks: Annotated[tuple[Annotated[AnyPath, _path_arg], ...], _hint("PATH ...", "all")] = ()
+    style_masks: Annotated[tuple[Annotated[AnyPath, path_arg], ...], hint("PATH ...", "all")] = ()
     """one a painting: which part of it is meant, a picture of its shape; all: all of it"""
-    regions: Annotated[tuple[Annotated[AnyPath, _path_arg], ...], _hint("PATH ...", "none")] = ()
+    regions: Annotated[tuple[Annotated[AnyPath, path_arg], ...], hint("PATH ...", "none")] = ()
     """instead of masks: pictures whose colours are regions, the photograph's and one a painting; a region of the result
     gets the style of the regions of its colour"""
 
@@ -103,10 +112,10 @@ class StyleOptions:
 class PresetOptions:
     """Settings with names; what is given beside one overrides that part of it."""
 
-    quality: Annotated[str | None, _hint("{draft,standard,fine}", "standard")] = None
+    quality: Annotated[str | None, hint("{draft,standard,fine}", "standard")] = None
     """time against finish: a first look, what most pictures need, the last few percent of the loss"""
 
-    preset: Annotated[str | None, _hint("NAME", "none")] = None
+    preset: Annotated[str | None, hint("NAME", "none")] = None
     """layers, losses, weights and start of a paper or of one of its figures; see --list-presets"""
     list_presets: bool = False
     """print all presets and when to use which"""
@@ -118,13 +127,13 @@ class WeightOptions:
 
     backbone: Backbone = "auto"
     """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
-    weights: Annotated[Path | None, _local_path_arg, _hint("PATH", "searched for")] = None
+    weights: Annotated[Path | None, _local_path_arg, hint("PATH", "searched for")] = None
     """a weight file of Keras, PyTorch, MatConvNet, TensorFlow or flax: .h5 .keras .mat .safetensors .pth .npz .npy"""
-    weights_input: Annotated[Literal["caffe", "torch"] | None, _hint("{caffe,torch}", "by its numbers")] = None
+    weights_input: Annotated[Literal["caffe", "torch"] | None, hint("{caffe,torch}", "by its numbers")] = None
     """which images the weights are for, where their numbers are unknown and the file does not tell"""
     offline: bool = False
     """never touch the network"""
-    normalize_with: Annotated[AnyPath | None, _path_arg, _hint("PATH", "the two images")] = None
+    normalize_with: Annotated[AnyPath | None, path_arg, hint("PATH", "the two images")] = None
     """folder of images whose mean activations --normalize-filters brings to 1"""
 
 
@@ -132,11 +141,11 @@ class WeightOptions:
 class MachineOptions:
     """Memory, devices and the cache of compiled programs."""
 
-    max_memory: Annotated[str | None, _hint("SIZE", "what is free")] = None
+    max_memory: Annotated[str | None, hint("SIZE", "what is free")] = None
     """take no more than so much, such as 6GB: a slower way is chosen where a faster one does not fit"""
     plan: bool = False
     """print what the run would take, memory and minutes, and how it would compute; paint nothing"""
-    for_chip: Annotated[str | None, _hint("{v5e,v6e,h100}", "this machine", name="for")] = None
+    for_chip: Annotated[str | None, hint("{v5e,v6e,h100}", "this machine", name="for")] = None
     """with --plan: what the run would take at least of one such chip, by its published figures; it need not be here"""
     devices: int = 1
     """split the picture by its rows over so many devices of this machine"""
@@ -150,7 +159,7 @@ class ReportOptions:
 
     save_every: int = 0
     """also write the best picture so far after every so many iterations, 0: never"""
-    trace: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
+    trace: Annotated[Path | None, _local_path_arg, hint("PATH", "none")] = None
     """write settings, every iteration's losses and the end as JSON lines; of many pictures, a file each in a folder"""
     quiet: bool = False
     """print nothing but errors"""
@@ -162,13 +171,13 @@ class ReportOptions:
 class BatchOptions:
     """Of many pictures: folders instead of images, or a list of jobs."""
 
-    jobs: Annotated[AnyPath | None, _path_arg, _hint("PATH", "none")] = None
+    jobs: Annotated[AnyPath | None, path_arg, hint("PATH", "none")] = None
     """CSV or JSON lines with content, style, output and any option a row, instead of CONTENT and STYLE"""
     batch_size: int = 0
     """pictures at a time on each device, 0: as many as it uses well and holds"""
-    contact_sheet: Annotated[AnyPath | None, _path_arg, _hint("PATH", "none")] = None
+    contact_sheet: Annotated[AnyPath | None, path_arg, hint("PATH", "none")] = None
     """also write one picture of all results, content down the side and style along the top"""
-    coordinator: Annotated[str | None, _hint("HOST:PORT", "none")] = None
+    coordinator: Annotated[str | None, hint("HOST:PORT", "none")] = None
     """of several machines (jax.distributed), each of which does its share; auto where the cluster tells it"""
     processes: int = 1
     """how many there are, with --coordinator HOST:PORT"""
@@ -185,7 +194,7 @@ class Options:
     style: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("STYLE")]] = MISSING_PATH
     """the painting, or a folder of them"""
     more_styles: tyro.conf.Positional[
-        Annotated[tuple[Annotated[AnyPath, _path_arg], ...], tyro.conf.arg(metavar="STYLE", help_behavior_hint="")]
+        Annotated[tuple[Annotated[AnyPath, path_arg], ...], tyro.conf.arg(metavar="STYLE", help_behavior_hint="")]
     ] = ()
     """further paintings, which make one style together with the first"""
     file: NoNegation[FileOptions] = field(default_factory=FileOptions)
@@ -265,12 +274,26 @@ def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Par
     return _parse_into(kind, arguments, replace(default, **groups))
 
 
-def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T) -> T:
+def parse_command(kind: type[T], arguments: Sequence[str], *, command: str) -> T:
+    """Returns the options of `jnst COMMAND`.
+
+    Args:
+        kind: their dataclass, which has no required fields but positional ones.
+        arguments: without the command's name.
+        command: its name.
+
+    Raises:
+        InputError: what the parser says, in one line.
+    """
+    return _parse_into(kind, arguments, tyro.MISSING_NONPROP, prog=f"jnst {command}")
+
+
+def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: Any, *, prog: str = "jnst") -> T:
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
             return tyro.cli(
-                kind, prog="jnst", args=arguments, default=default, description=_description(kind),
+                kind, prog=prog, args=arguments, default=default, description=_description(kind),
                 config=(tyro.conf.OmitArgPrefixes,),
             )  # fmt: skip
     except SystemExit as stop:
@@ -281,8 +304,8 @@ def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T) -> T
 
 def _description(kind: type) -> str:
     """What the help says first: the class's own line, and the commands beside it."""
-    lines = [f"{inspect.getdoc(kind)}", *(f"jnst {name}: {does}" for name, (_, does) in COMMANDS.items())]
-    return "\n\n".join(lines)
+    commands = COMMANDS if kind is Options else {}
+    return "\n\n".join([f"{inspect.getdoc(kind)}", *(f"jnst {name}: {does}" for name, (_, does) in commands.items())])
 
 
 def _unboxed(text: str) -> str:

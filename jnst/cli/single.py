@@ -26,6 +26,7 @@ from jnst.io.atomic import sweep
 from jnst.io.decode import read_size
 from jnst.io.paths import canonical, is_folder, parse_path
 from jnst.io.pipes import STANDARD_OUTPUT
+from jnst.io.style_file import is_style_file
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights
@@ -158,6 +159,14 @@ def load_painting(painting: Painting, size: tuple[int, int], longer: int) -> tup
         InputError: a file that cannot be read, or is too narrow; a mask of another shape than its picture.
     """
     path, mask, own = painting.path, painting.mask, painting.own_mask
+    if is_style_file(path):
+        if own is not None:
+            raise InputError(f"{path} has no picture; `style_masks` and `regions` need the painting itself")
+        from jnst import stored_style
+
+        stored = stored_style.load(path)
+        stored = stored.at(style_size(path, stored.size, longer))
+        return stored, mask and mask.load(size=size), painting.weight, None
     own_size = style_size(path, read_size(path), longer)
     return (
         image.load(path, size=own_size), mask and mask.load(size=size), painting.weight, own and own.load(size=own_size)
@@ -182,6 +191,7 @@ def prepare(options: Options, config: Config, images: Images, weights: "Weights"
     from jnst import sharding
     from jnst.problem import check_images, check_network
 
-    check_images({"content": images.content} | {f"style {k}": style[0] for k, style in enumerate(images.styles)})
+    arrays = {f"style {k}": style[0] for k, style in enumerate(images.styles) if hasattr(style[0], "dtype")}
+    check_images({"content": images.content} | arrays)
     check_network(config, weights.params, images.size)
     return Prepared(config, images, weights, sharding.mesh_of(options.machine.devices))
