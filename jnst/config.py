@@ -40,6 +40,8 @@ class Config:
     tv_weight: float = 0.0125
     """weight of the mean squared difference of neighbouring pixels, 0 or more: smooths; relative losses take it
     over the painting's own, so that a busy painting is smoothed less"""
+    tv_form: Literal["squares", "absolute"] = "squares"
+    """of that difference: squares smooth the sharpest edges first; absolute values keep them and flatten the rest"""
 
     match_colors: Literal["no", "mean", "covariance", "histogram"] = "no"
     """recolour the painting before the run, so that the result has the photograph's colours: mean and deviation of each
@@ -48,7 +50,7 @@ class Config:
     """take only the luminance of the result, and keep the photograph's colours"""
 
     content_layers: tuple[str, ...] = ("conv3_2", "conv4_2")
-    """layers whose maps keep the content; higher layers keep less detail"""
+    """layers whose maps (after the ReLU: relu3_2 is the same) keep the content; higher layers keep less detail"""
     style_layers: tuple[str, ...] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
     """layers whose statistics carry the style; lower: colour and grain, higher: larger shapes"""
     style_layer_weights: tuple[float, ...] | None = None
@@ -92,8 +94,10 @@ class Config:
     where the memory is found to ask for it; 0: never"""
     init: str = "content"
     """start image: content, style, noise, or the path of an image (whose detail only `scales` 1 keeps)"""
+    noise_blend: float = 0.0
+    """share of noise in the start image, 0 to 1: another picture with each `seed`"""
     seed: int = 0
-    """seed of the noise start"""
+    """seed of the noise"""
 
     def __post_init__(self) -> None:
         for name, rule in _RULES.items():
@@ -233,7 +237,7 @@ def _words(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _layers(name: str, value: Any) -> tuple[str, ...]:
-    layers = _words(name, value)
+    layers = tuple(re.sub(r"^relu(?=\d_\d$)", "conv", word) for word in _words(name, value))
     if not layers:
         _refuse(name, "name at least one layer", layers)
     check_layers(layers, "vgg19")  # VGG-16 has a few less: they are checked again with the network at hand
@@ -284,6 +288,7 @@ _RULES: dict[str, Rule] = {
     "content_weight": _optional(_WEIGHT),
     "style_weight": _optional(_WEIGHT),
     "tv_weight": _WEIGHT,
+    "noise_blend": _number("be a number between 0 and 1", lambda number: 0 <= number <= 1),
     "content_layers": _layers,
     "style_layers": _layers,
     "style_layer_weights": _optional(_layer_weights),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +61,7 @@ def default_terms(
     terms = [losses.content(layer, form=config.loss) for layer in config.content_layers if content]
     for name, share, has_mask in zip(styles if style else (), weights, masked, strict=False):
         terms += _style_terms(config, share / sum(weights), target=name, mask=name if has_mask else None)
-    return (*terms, losses.total_variation()) if config.tv_weight else tuple(terms)
+    return (*terms, losses.total_variation(form=config.tv_form)) if config.tv_weight else tuple(terms)
 
 
 def _style_terms(config: Config, share: float, **options: Any) -> list[Term]:
@@ -148,14 +148,15 @@ def weights_for(
     return jax.tree.map(lambda weight: jnp.asarray(weight, jnp.float32), kept)
 
 
-def total_variation_of(image: Image) -> float:
-    """Returns the mean squared difference of neighbouring pixels, as `losses.statistics` has it, on the host.
+def total_variation_of(image: Image, *, form: Literal["squares", "absolute"] = "squares") -> float:
+    """Returns what neighbouring pixels differ by, as `losses.statistics` has it, on the host.
 
     Args:
         image: (1, h, w, 3) in [0, 1].
+        form: of `Config.tv_form`.
     """
-    pixels = np.asarray(image)
-    return float(sum(np.mean(np.square(np.diff(pixels, axis=axis))) for axis in (1, 2)))
+    measure = np.square if form == "squares" else lambda d: np.hypot(d, 1 / 255) - 1 / 255
+    return float(sum(np.mean(measure(np.diff(np.asarray(image), axis=axis))) for axis in (1, 2)))
 
 
 def takes_units(config: Config, objective: Objective) -> bool:
@@ -211,12 +212,23 @@ def start_image(content: Image, style: Any, config: Config, *, init: Any = None)
     Args:
         content: the content image, whose size the result has.
         style: the style image, of any size.
-        config: settings; `init` and `seed` count here.
+        config: settings; `init`, `noise_blend` and `seed` count here.
         init: the start image itself, of the content's shape, instead of what `config.init` names.
 
     Raises:
         InputError: `init` has another shape than the content, or the config names a file.
     """
+    begin = _start_image(content, style, config, init)
+    if not config.noise_blend:
+        return begin
+    return (1 - config.noise_blend) * begin + config.noise_blend * _noise(content.shape, config.seed)
+
+
+def _noise(shape: Sequence[int], seed: int) -> Any:
+    return jnp.clip(0.5 + 0.1 * jax.random.normal(jax.random.key(seed), shape), 0, 1)
+
+
+def _start_image(content: Image, style: Any, config: Config, init: Any) -> Any:
     if init is not None:
         if init.shape != content.shape:
             raise InputError(f"init must have the content's shape {content.shape}, got {init.shape}")
@@ -226,8 +238,7 @@ def start_image(content: Image, style: Any, config: Config, *, init: Any = None)
     if config.init == "style":
         return resize(np.asarray(style, np.float32), *content.shape[1:3])
     if config.init == "noise":
-        noise = 0.5 + 0.1 * jax.random.normal(jax.random.key(config.seed), content.shape)
-        return jnp.clip(noise, 0, 1)
+        return _noise(content.shape, config.seed)
     message = f"init must be content, style or noise, got {config.init!r}; load a file yourself, pass init="
     raise InputError(message, field="init")
 

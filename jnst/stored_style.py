@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from jnst.network.vgg import Params
 from jnst.problem import default_terms, objective_for, total_variation_of
 from jnst.programs import target_statistics
 
+FORMS: tuple[Literal["squares", "absolute"], ...] = ("squares", "absolute")
 SMALLEST, STEP = 32, math.sqrt(2)
 """the sizes at which the statistics are kept: longer sides in pixels, and the step between them"""
 
@@ -37,8 +38,8 @@ class StoredStyle:
     """of `Config`, which say what the statistics are"""
     statistics: Mapping[int, Mapping[str, Any]]
     """longer side in pixels -> name of a term -> what it compares with (`target_statistics`), leaves (1, ...)"""
-    variations: Mapping[int, float]
-    """longer side -> total variation"""
+    variations: Mapping[int, Sequence[float]]
+    """longer side -> total variation in its `FORMS`"""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -72,13 +73,14 @@ class StoredStyle:
         sides = (self._nearest(max(size) / 2**level) for level in range(count))
         return tuple({name: self.statistics[side][stored] for name, stored in names.items()} for side in sides)
 
-    def variation(self, size: Size) -> float:
+    def variation(self, size: Size, *, form: Literal["squares", "absolute"] = "squares") -> float:
         """Returns the painting's total variation.
 
         Args:
             size: (height, width) in pixels.
+            form: of `Config.tv_form`.
         """
-        return self.variations[self._nearest(max(size))]
+        return self.variations[self._nearest(max(size))][FORMS.index(form)]
 
     def _nearest(self, side: float) -> int:
         return min(self.statistics, key=lambda stored: abs(math.log(stored / side)))
@@ -134,12 +136,12 @@ def store_style(
     if not terms or any(term.match for term in terms):
         raise InputError(f"`style_loss` {config.style_loss} compares with the painting itself; a style file has none")
     objective = replace(objective_for(config, terms=terms), style_pyramid_levels=1, tile=0)
-    sides, found, variations = ladder(image.shape[1:3]), dict[int, Any](), dict[int, float]()
+    sides, found, variations = ladder(image.shape[1:3]), dict[int, Any](), dict[int, list[float]]()
     for side in sides:
         height, width = (max(MIN_SIDE, round(part * side / max(image.shape[1:3]))) for part in image.shape[1:3])
         small = resize(image, height, width)
         (level,) = target_statistics(params, small, "style", objective=objective)
-        found[side], variations[side] = level, total_variation_of(small)
+        found[side], variations[side] = level, [total_variation_of(small, form=form) for form in FORMS]
         notify(len(found), len(sides))
     settings = {key: getattr(config, key) for key in ("style_loss", "loss", "style_layers", "pooling")}
     return StoredStyle(name, image.shape[1:3], sha256, settings, found, variations)
@@ -156,7 +158,7 @@ def save(stored: StoredStyle, path: AnyPath) -> None:
         InputError: another ending, or a place that cannot be written.
     """
     sizes = {
-        side: {"terms": terms, "variation": np.array([stored.variations[side]], np.float32)}
+        side: {"terms": terms, "variation": np.array(stored.variations[side], np.float32)}
         for side, terms in stored.statistics.items()
     }
     about = {"name": stored.name, "size": stored.size, "settings": dict(stored.settings)}
@@ -182,7 +184,7 @@ def load(path: AnyPath) -> StoredStyle:
                     for key, value in about["settings"].items()}  # fmt: skip
         sizes = dict(sorted(sizes.items(), reverse=True))
         terms = {side: found["terms"] for side, found in sizes.items()}
-        variations = {side: float(found["variation"][0]) for side, found in sizes.items()}
+        variations = {side: [float(found["variation"][k]) for k in range(len(FORMS))] for side, found in sizes.items()}
         name = str(about["name"])
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         raise InputError(f"{path} is damaged: it does not say what it holds; get the file again") from None

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,8 @@ PREFETCH_TASKS = 16  # tasks whose images are loaded before they are begun
 LOADER_THREADS = 8  # images that are loaded at a time: in part by waiting, where they lie in an object store
 CACHE_BYTES = 2**29  # of images, of content targets, and of style targets each
 
+Form = Literal["squares", "absolute"]
+"""of total variation"""
 Begun = tuple[Problem, Run]
 """one problem and its run, n = 1, before the first evaluation"""
 
@@ -133,7 +135,7 @@ class TargetStore:
         masks, variations = dict[str, np.ndarray](), []
         for name, style in job.styles.items():
             small = style_size(job, style.picture, scale)
-            parts[name], variation = self._of_style(name, style, small, program)
+            parts[name], variation = self._of_style(name, style, small, program, form=task.config.tv_form)
             variations.append(variation)
             if style.mask is not None:
                 masks[name] = _resize_mask(self.picture(style.mask), size)
@@ -162,16 +164,16 @@ class TargetStore:
         run = start(program, x)
         return jax.device_put((problem, run), self.place) if self.place is not None else (problem, run)
 
-    def _of_style(self, name: str, style: Style, size: Size, program: Program) -> tuple[Any, float]:
+    def _of_style(self, name: str, style: Style, size: Size, program: Program, *, form: Form) -> tuple[Any, float]:
         """Target statistics of a painting at a size, and its total variation."""
         stored, objective = style.picture.stored, program.objective
         if stored is not None:
             terms = tuple(term for term in objective.terms if term.target == name)
             levels = stored.levels(size, terms, objective.style_pyramid_levels)
-            return jax.device_put(levels, self.place), stored.variation(size)
+            return jax.device_put(levels, self.place), stored.variation(size, form=form)
         image = resize(self.picture(style.picture), *size)
         found = self._statistics(name, style.picture, image, size, program, own_mask=style.own_mask)
-        return found, total_variation_of(image)
+        return found, total_variation_of(image, form=form)
 
     def enlarge(self, task: Task, image: np.ndarray, size: Size) -> np.ndarray:
         """Returns the result of a scale at a finer one's size, with the photograph's detail where a run starts with it.

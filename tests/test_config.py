@@ -146,3 +146,13 @@ def test_a_batch_has_no_windows_and_one_network():
 def test_settings_know_nothing_of_a_command_line_and_need_no_jax():
     code = "import sys, jnst.config, jnst.presets; sys.exit(bool({'tyro', 'rich', 'jax'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_relu_is_the_map_of_its_convolution():
+    """As other programs name it; both mean the map after the ReLU here."""
+    config = Config(content_layers=("relu4_2",), style_layers=("relu1_1", "conv2_1"))
+    assert (config.content_layers, config.style_layers) == (("conv4_2",), ("conv1_1", "conv2_1"))
+    with pytest.raises(InputError, match="name each layer once"):
+        Config(style_layers=("relu1_1", "conv1_1"))
+    with pytest.raises(InputError, match="unknown layer"):
+        Config(style_layers=("relu9_1",))

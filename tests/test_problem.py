@@ -8,7 +8,7 @@ from jnst.config import Config
 from jnst.io.image import resize
 from jnst.losses import statistics
 from jnst.losses.objective import join_targets
-from jnst.problem import LEAST_VARIATION, finer_start, objective_for, total_variation_of, weights_for
+from jnst.problem import LEAST_VARIATION, finer_start, objective_for, start_image, total_variation_of, weights_for
 
 
 def test_a_scale_that_changed_nothing_hands_the_photograph_on():
@@ -52,3 +52,13 @@ def test_losses_with_a_unit_take_total_variation_as_it_is():
     config = replace(Config(loss="mse", tv_weight=0.5), content_weight=1.0)
     weights = weights_for(config, join_targets({}), objective_for(config), variation=0.02)
     assert np.asarray(weights.groups["image"]) == 0.5
+
+
+@pytest.mark.parametrize("blend", [0.0, 0.25, 1.0])
+def test_noise_is_blended_into_the_start(blend):
+    content = np.full((1, 40, 40, 3), 0.9, np.float32)
+    begin = np.asarray(start_image(content, content, Config(noise_blend=blend)))
+    noise = np.asarray(start_image(content, content, Config(init="noise")))
+    np.testing.assert_allclose(begin, (1 - blend) * content + blend * noise, atol=1e-6)
+    other = np.asarray(start_image(content, content, Config(noise_blend=blend, seed=1)))
+    assert (abs(other - begin).max() > 0.01) == (blend > 0)

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Sequence
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "style": ("jnst.cli.style", "makes a style file, which is used wherever a painting is, without the picture"),
+    "style": ("jnst.cli.style", "makes a style file, for use wherever a painting is"),
 }
 """name -> its module, and what it does, for `--help`"""
 

@@ -30,7 +30,9 @@ SETTINGS = {*(f.name for f in fields(Config)), *ALIASES, "image_size", "style_sc
 REQUESTS = 16  # files that are looked at together: object stores take long to answer, and take many questions
 
 
-_NEWER: tuple[tuple[str, Any], ...] = (("match_colors", "no"), ("original_colors", False))
+_NEWER: tuple[tuple[str, Any], ...] = (
+    ("match_colors", "no"), ("original_colors", False), ("tv_form", "squares"), ("noise_blend", 0.0),
+)  # fmt: skip
 """fields of `Config` that early manifests lack, and what they were without them"""
 
 

@@ -194,7 +194,7 @@ class Options:
     style: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("STYLE")]] = MISSING_PATH
     """the painting, or a folder of them"""
     more_styles: tyro.conf.Positional[
-        Annotated[tuple[Annotated[AnyPath, path_arg], ...], tyro.conf.arg(metavar="STYLE", help_behavior_hint="")]
+        Annotated[tuple[Annotated[AnyPath, path_arg], ...], tyro.conf.arg(metavar="[STYLE ...]", help_behavior_hint="")]
     ] = ()
     """further paintings, which make one style together with the first"""
     file: NoNegation[FileOptions] = field(default_factory=FileOptions)

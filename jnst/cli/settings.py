@@ -19,14 +19,15 @@ from jnst.errors import InputError
 
 GROUPS = {
     "balance": ("How content and style are weighed.",
-                ("loss", "style_loss", "style_unit", "strength", "content_weight", "style_weight", "tv_weight")),
+                ("loss", "style_loss", "style_unit", "strength", "content_weight", "style_weight", "tv_weight",
+                 "tv_form")),
     "color": ("Whose colours the result has.", ("match_colors", "original_colors")),
     "layer": ("Which maps of the network are matched: the main knob.",
               ("content_layers", "style_layers", "style_layer_weights", "style_pyramid_levels", "pooling",
                "normalize_filters")),
     "solver": ("How the image is optimised.",
                ("optimizer", "iterations", "scales", "history_size", "history_dtype", "learning_rate", "gradients",
-                "precision", "checkpoint", "tile", "init", "seed")),
+                "precision", "checkpoint", "tile", "init", "noise_blend", "seed")),
 }  # fmt: skip
 """group of `--help` -> its line, and the fields of `Config` in it"""
 

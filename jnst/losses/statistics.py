@@ -7,6 +7,7 @@ and P are the maps of the result and of the content as (M positions) x (N filter
 of the result and of the style.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -79,27 +80,44 @@ def mean_gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
     return gram(f) / (f.shape[-3] * f.shape[-2])
 
 
+def smooth_absolute(difference: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """Computes the absolute value, rounded off below a 255th so that it has a slope.
+
+    Args:
+        difference: any numbers.
+
+    Returns:
+        `sqrt(d^2 + e^2) - e`, e = 1/255.
+    """
+    return jnp.sqrt(jnp.square(difference) + 255.0**-2) - 1 / 255
+
+
 def total_variation(
-    x: Float[Array, "*n h w c"], *, weights: Shaped[Array, "*n h w 1"] | None = None
+    x: Float[Array, "*n h w c"],
+    *,
+    weights: Shaped[Array, "*n h w 1"] | None = None,
+    measure: Callable[[Array], Array] = jnp.square,
 ) -> Float[Array, "*n"]:
-    """Averages the squared difference of neighbouring pixels, horizontal plus vertical.
+    """Averages what neighbouring pixels differ by, horizontal plus vertical: squares, or what `measure` says.
 
     Args:
         x: images.
         weights: of each pixel, at least 0 (or boolean); a difference has the product of its two pixels' weights.
+        measure: of each difference: `jnp.square`, which smooths edges away first, or `smooth_absolute` (Rudin, Osher,
+            Fatemi 1992; along the axes), which keeps them and flattens what lies between.
 
     Returns:
         0 for a flat image, at most 2 for pixels in [0, 1].
     """
     vertical, horizontal = x[..., 1:, :, :] - x[..., :-1, :, :], x[..., :, 1:, :] - x[..., :, :-1, :]
     if weights is None:
-        return jnp.mean(jnp.square(vertical), (-3, -2, -1)) + jnp.mean(jnp.square(horizontal), (-3, -2, -1))
+        return jnp.mean(measure(vertical), (-3, -2, -1)) + jnp.mean(measure(horizontal), (-3, -2, -1))
     w = weights.astype(x.dtype)
     pairs = w[..., 1:, :, :] * w[..., :-1, :, :], w[..., :, 1:, :] * w[..., :, :-1, :]
-    return _weighted_mean_square(vertical, pairs[0]) + _weighted_mean_square(horizontal, pairs[1])
+    return _weighted_mean(measure(vertical), pairs[0]) + _weighted_mean(measure(horizontal), pairs[1])
 
 
-def _weighted_mean_square(difference: Array, weights: Array) -> Array:
+def _weighted_mean(difference: Array, weights: Array) -> Array:
     total = jnp.sum(weights, (-3, -2, -1)) * difference.shape[-1]
     # rows of one pixel, or a mask that is empty, have no difference
-    return jnp.sum(weights * jnp.square(difference), (-3, -2, -1)) / jnp.where(total > 0, total, 1)
+    return jnp.sum(weights * difference, (-3, -2, -1)) / jnp.where(total > 0, total, 1)

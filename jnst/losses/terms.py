@@ -169,6 +169,10 @@ def _observe_variation(maps: tuple[Array, ...], weights: tuple[Array | None, ...
     return statistics.total_variation(maps[0], weights=weights[0])
 
 
+def _observe_absolute_variation(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> Array:
+    return statistics.total_variation(maps[0], weights=weights[0], measure=statistics.smooth_absolute)
+
+
 def _finish_maps_for_mean(observed: Array, totals: tuple[Array, ...]) -> Array:
     """Scales maps so that a mean of squares over the array is one over the positions that count."""
     total = jnp.where(totals[0] > 0, totals[0], 1)
@@ -367,16 +371,18 @@ def neighbours(layers: tuple[str, ...], *, weight: float = 1.0, target: str = "s
     )  # fmt: skip
 
 
-def total_variation(*, weight: float = 1.0) -> Term:
+def total_variation(*, form: Literal["squares", "absolute"] = "squares", weight: float = 1.0) -> Term:
     """Makes the smoothness loss, `statistics.total_variation` of the image itself.
 
     Args:
+        form: what is averaged of the differences: "squares", or "absolute" values.
         weight: of the term; tau weighs its group.
 
     Returns:
         The term "tv" of the group "image".
     """
-    return Term("tv", (PIXELS,), _observe_variation, _compare_nothing, weight, None)
+    observe = _observe_variation if form == "squares" else _observe_absolute_variation
+    return Term("tv", (PIXELS,), observe, _compare_nothing, weight, None)
 
 
 def custom(

@@ -164,7 +164,8 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
     assert stop.value.code == 0
     shown = capsys.readouterr().out
     assert shown.startswith("usage: jnst ")
-    for group in ("file", "writing", "preset", "balance", "layer", "solver", "weight", "machine", "batch", "report"):
+    for group in ("file", "writing", "mixture", "preset", "balance", "color", "layer", "solver", "weight", "machine",
+                  "batch", "report"):  # fmt: skip
         assert f"{group} options" in shown
     for option in (
         "-o PATH, --output PATH", "--image-size INT", "--style-scale FLOAT", "--overwrite", "--bits {8,16}",
@@ -174,7 +175,10 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
         "--style-sizes INT", "--style-pyramid-levels INT", "--style-unit {both,painting}", "--pooling",
         "--normalize-filters, --no-normalize-filters", "--optimizer",
         "--iterations INT", "--scales auto|N|PIXELS ...", "--history-size", "--history-dtype", "--learning-rate",
-        "--gradients", "--precision", "--checkpoint", "--tile auto|N", "--init NAME|PATH", "--seed INT", "--backbone",
+        "--gradients", "--precision", "--checkpoint", "--tile auto|N", "--init NAME|PATH", "--noise-blend FLOAT",
+        "--tv-form {squares,absolute}", "--match-colours {no,mean,covariance,histogram}, --match-colors", "--original-colours, --original-colors",
+        "--blend", "--style-blend-weights FLOAT ...", "--content-masks PATH ...", "--style-masks PATH ...",
+        "--regions PATH ...", "CONTENT STYLE [STYLE ...]", "jnst style: makes a style file", "--seed INT", "--backbone",
         "--weights PATH", "--weights-input {caffe,torch}",
         "--offline", "--normalize-with", "--max-memory SIZE", "--plan", "--for {v5e,v6e,h100}", "--devices INT",
         "--no-compilation-cache", "--jobs PATH", "--batch-size", "--contact-sheet", "--coordinator HOST:PORT",

@@ -43,7 +43,7 @@ def test_the_file_stands_in_the_paintings_place(made, capsys):
         (["style", "{}/photo.png", "-o", "{}/x.style.h5", "--largest", "8"], "--largest must be at least 32, got 8"),
         (
             ["style", "{}/photo.png", "-o", "{}/x.style.h5", "--style-loss", "neighbours"],
-            "--style-layers must name a layer",
+            "compares with the painting itself",
         ),
         (["{}/painting.style.h5", "{}/painting.png"], "painting.style.h5"),
         (["{}/photo.png", "{}/painting.style.h5", "--style-masks", "{}/photo.png"], "need the painting itself"),

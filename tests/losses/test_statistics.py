@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnst.losses import statistics
+from jnst.problem import total_variation_of
 
 
 def maps(*shape, seed=0):
@@ -68,6 +69,24 @@ def test_total_variation_is_the_mean_square_of_differences():
     weighted = statistics.total_variation(jnp.asarray(x), weights=jnp.asarray(weights[..., None], jnp.float32))
     np.testing.assert_allclose(weighted, slow_variation(x, weights), rtol=1e-5)
     assert statistics.total_variation(jnp.full((4, 5, 3), 0.7)) == 0
+
+
+def test_total_variation_of_absolute_values_is_the_mean_difference():
+    rng = np.random.default_rng(3)
+    x = rng.random((1, 6, 7, 3)).astype(np.float32)
+    value = statistics.total_variation(jnp.asarray(x), measure=statistics.smooth_absolute)
+    slow = sum(np.mean(np.hypot(np.diff(x, axis=axis), 1 / 255) - 1 / 255) for axis in (1, 2))
+    np.testing.assert_allclose(value[0], slow, rtol=1e-5)
+    np.testing.assert_allclose(total_variation_of(x, form="absolute"), slow, rtol=1e-5)
+    np.testing.assert_allclose(slow, sum(np.abs(np.diff(x, axis=axis)).mean() for axis in (1, 2)), rtol=0.03)
+    flat = jax.grad(lambda x: statistics.total_variation(x, measure=statistics.smooth_absolute).sum())(jnp.ones_like(x))
+    assert not flat.any()  # and no NaN
+    inside = jnp.zeros((1, 6, 7, 1)).at[:, :4, :5].set(1)
+    part, alone = (
+        statistics.total_variation(image, weights=weights, measure=statistics.smooth_absolute)
+        for image, weights in ((jnp.asarray(x), inside), (jnp.asarray(x[:, :4, :5]), None))
+    )
+    np.testing.assert_allclose(part, alone, rtol=1e-6)
 
 
 def test_total_variation_of_a_part_is_that_of_the_part_alone():
