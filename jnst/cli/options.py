@@ -134,6 +134,10 @@ class ReportOptions:
     """also write the best picture so far after every so many iterations, 0: never"""
     trace: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
     """write settings, every iteration's losses and the end as JSON lines; of many pictures, a file each in a folder"""
+    animation: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
+    """write the run as a film, about 60 frames, as .mp4 (extra video), .gif or .webp"""
+    plot: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
+    """draw the losses over the iterations, as .png, .svg or .pdf (extra plot)"""
     quiet: bool = False
     """print nothing but errors"""
     version: bool = False
