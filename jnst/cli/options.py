@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 import tyro
 
@@ -195,7 +195,23 @@ class RowOptions:
     solver: SolverOptions = field(default_factory=SolverOptions)
 
 
-Parsed = TypeVar("Parsed", Options, RowOptions)
+class HasSettings(Protocol):
+    """What has the settings of a transfer among its groups."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def preset(self) -> PresetOptions:
+        """Settings with names."""
+        ...
+
+    @property
+    def balance(self) -> BalanceOptions:
+        """How content and style are weighed."""
+        ...
+
+
+Parsed = TypeVar("Parsed", bound=HasSettings)
 FLAGS = {option.name
          for group in (Config, FileOptions, Writing, PresetOptions, WeightOptions, MachineOptions, BatchOptions,
                        ReportOptions)
@@ -215,20 +231,21 @@ def parse(arguments: Sequence[str] | None) -> Options:
     return parse_over(Options, arguments, Options())
 
 
-def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Parsed) -> Parsed:
+def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Parsed, *, prog: str = "jnst") -> Parsed:
     """Returns options; those that are not given come from preset and quality where they are given, else from `default`.
 
     Strength and the weights of content and style exclude each other: of the two, what is given stands.
 
     Args:
-        kind: `Options` or `RowOptions`.
+        kind: `Options`, `RowOptions`, or another with their groups of settings.
         arguments: of the command line or of a row.
         default: what is not given.
+        prog: what the help calls the program.
 
     Raises:
         InputError: what the parser says, in one line; an unknown preset or quality.
     """
-    given = _parse_into(kind, arguments, default)
+    given = parse_into(kind, arguments, default, prog=prog)
     if given.preset.preset is None and given.preset.quality is None:
         return given
     settings = {} if given.preset.preset is None else preset_settings(given.preset.preset)
@@ -241,15 +258,26 @@ def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Par
     groups = {}
     for group, (_, names) in GROUPS.items():
         groups[group] = replace(getattr(default, group), **{n: settings[n] for n in names if n in settings})
-    return _parse_into(kind, arguments, replace(default, **groups))
+    return parse_into(kind, arguments, replace(default, **groups), prog=prog)
 
 
-def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T) -> T:
+def parse_into(kind: type[T], arguments: Sequence[str] | None, default: T, *, prog: str) -> T:
+    """Returns the options of a command; `--help` prints and exits.
+
+    Args:
+        kind: a dataclass of options.
+        arguments: of the command.
+        default: what is not given.
+        prog: what the help calls the program.
+
+    Raises:
+        InputError: what the parser says, in one line.
+    """
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
             return tyro.cli(
-                kind, prog="jnst", args=arguments, default=default, description=_description(kind),
+                kind, prog=prog, args=arguments, default=default, description=_description(kind),
                 config=(tyro.conf.OmitArgPrefixes,),
             )  # fmt: skip
     except SystemExit as stop:
@@ -260,7 +288,8 @@ def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T) -> T
 
 def _description(kind: type) -> str:
     """What the help says first: the class's own line, and the commands beside it."""
-    lines = [f"{inspect.getdoc(kind)}", *(f"jnst {name}: {does}" for name, (_, does) in COMMANDS.items())]
+    beside = COMMANDS.items() if kind is Options else ()
+    lines = [f"{inspect.getdoc(kind)}", *(f"jnst {name}: {does}" for name, (_, does) in beside)]
     return "\n\n".join(lines)
 
 
@@ -275,7 +304,7 @@ def _unboxed(text: str) -> str:
     return " ".join(message).rstrip(".") + "; see --help"
 
 
-def make_config(options: Options | RowOptions) -> Config:
+def make_config(options: HasSettings) -> Config:
     """Returns the transfer's settings out of the command line's, or a row's.
 
     Args:

@@ -24,8 +24,8 @@ from jnst.io.pipes import is_special
 
 MOST_FRAMES = 10**6
 MOST_PIXELS = 2**26  # of a frame; 8K has 2^25
-FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".ogv", ".wmv",
-         ".flv")  # fmt: skip
+FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".ogv",
+         ".wmv", ".flv")  # fmt: skip
 """endings that are read by PyAV"""
 MOVING = (".gif", ".webp", ".png", ".apng")
 """endings that are read by Pillow"""

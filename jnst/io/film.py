@@ -151,8 +151,9 @@ class Film:
             frame = Image.fromarray(pixels)
             frame.info["duration"] = max(20, round(1000 * count / self.rate))  # below 20 ms browsers show 100
             self._kept.append(frame)
-        for _ in range(count if self._encoder else 0):
-            self._encoder.add(pixels)
+        else:
+            for _ in range(count):
+                self._encoder.add(pixels)
         self.frames += 1
 
     def _write_kept(self, file: Any) -> None:
