@@ -22,7 +22,7 @@ from jnst.cli.folders import list_images
 from jnst.cli.frame_options import FOLDER_RATE, NEXT_SHARE, FrameOptions, as_single, parse_frames
 from jnst.cli.frame_outputs import FrameOutput, open_output, require_frame_output
 from jnst.cli.interrupts import exit_code, stop_on_signals
-from jnst.cli.options import MISSING_PATH, Options, make_config
+from jnst.cli.options import MISSING_PATH, Options, list_presets, make_config
 from jnst.cli.painting import Images, Prepared
 from jnst.cli.progress import Show, display, time_left
 from jnst.cli.sizes import content_size, style_size
@@ -77,6 +77,9 @@ def run(arguments: Sequence[str]) -> int:
         InputError: something given cannot be used.
     """
     given = parse_frames(arguments)
+    if given.preset.list_presets:
+        print(list_presets())
+        return 0
     options = as_single(given)
     task = prepare(given, options, make_config(options))
     quiet, output = given.file.quiet, given.file.output

@@ -19,7 +19,7 @@ from PIL import Image
 
 from jnst.errors import InputError
 from jnst.io import decode, image, optional
-from jnst.io.paths import require_file, single_line
+from jnst.io.paths import path_errors, single_line
 from jnst.io.pipes import is_special
 
 MOST_FRAMES = 10**6
@@ -96,14 +96,17 @@ def open_clip(path: Path, *, files: Sequence[Path] = ()) -> Clip:
     if files:
         ordered = tuple(sorted(files, key=_by_numbers))
         return _checked(Clip(path, decode.read_size(ordered[0]), len(ordered), None, files=ordered))
-    require_file(path)
-    if is_special(path):
-        raise InputError(f"{path} is a pipe or a device; give a film, or a folder of pictures")
+    with path_errors(path):
+        if not path.exists():
+            raise InputError(f"{path}: no such file; give the path of a clip")
+        if is_special(path):
+            raise InputError(f"{path} is a pipe or a device; give a film, or a folder of pictures")
     if _is_film(path):
         return _checked(_look_at_film(path))
     if path.suffix.lower() not in MOVING:
-        known = " ".join((*FILMS, *MOVING))
-        raise InputError(f"{path} is no clip; give a folder of pictures, or one of {known}")
+        raise InputError(
+            f"{path} is no clip; give a folder of pictures, a .gif, or a film such as {', '.join(FILMS[:6])}"
+        )
     with _told(path), _moving(path) as file:
         count = getattr(file, "n_frames", 1)
         milliseconds: list[float] = []
