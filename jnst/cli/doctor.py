@@ -82,8 +82,8 @@ def lines(found: Diagnosis) -> Iterator[str]:
         parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in found.caches["bytes"].items())
         yield f"caches     {found.caches['folder']}: {parts}"
         if "compiled_elsewhere" in found.caches:
-            size = found.caches["bytes_elsewhere"]
-            yield f"           {found.caches['compiled_elsewhere']}: compiled {size / 1e6:.1f} MB (JAX_COMPILATION_CACHE_DIR)"
+            size, place = found.caches["bytes_elsewhere"], found.caches["compiled_elsewhere"]
+            yield f"           {place}: compiled {size / 1e6:.1f} MB (JAX_COMPILATION_CACHE_DIR)"
     if found.test:
         test = found.test
         verdict = "FAILED" if test["fault"] else "works"
