@@ -5,9 +5,11 @@ import ctypes
 import re
 import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 NO_LIMIT = 2**60  # bytes
+_PROC, _MOUNTS = Path("/proc/self"), Path("/sys/fs/cgroup")
 
 
 def peak_of_process() -> int:
@@ -43,9 +45,26 @@ def free() -> int | None:
     return min((amount for amount in amounts if amount is not None), default=None)
 
 
+def limits() -> dict[str, int]:
+    """Returns the bytes that there are at the most, by what sets the limit; what the system does not tell is left out.
+
+    Returns:
+        Of `machine`, `control group` (the least generous one), `address space` (`ulimit -v`).
+    """
+    groups = [int(most) for group, (limit, *_) in _control_groups(_PROC, _MOUNTS) if (most := _limit_of(group / limit))]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    found = {"machine": _from_meminfo("MemTotal"), "control group": min(groups, default=None),
+             "address space": None if soft == resource.RLIM_INFINITY else soft}  # fmt: skip
+    return {name: most for name, most in found.items() if most is not None}
+
+
 def _of_machine() -> int | None:
+    return _from_meminfo("MemAvailable")
+
+
+def _from_meminfo(key: str) -> int | None:
     with contextlib.suppress(OSError):
-        match = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+        match = re.search(rf"{key}:\s+(\d+) kB", Path("/proc/meminfo").read_text())
         if match:
             return 1024 * int(match[1])
     return None
@@ -58,18 +77,23 @@ def _of_address_space() -> int | None:
     return None if soft == resource.RLIM_INFINITY or used is None else max(0, soft - used)
 
 
-def _of_control_groups(proc: Path = Path("/proc/self"), mounts: Path = Path("/sys/fs/cgroup")) -> int | None:
+def _of_control_groups(proc: Path = _PROC, mounts: Path = _MOUNTS) -> int | None:
     """What the least generous control group leaves, the process's own or one above it.
 
     Args:
         proc: what the system tells of this process.
         mounts: where control groups are mounted.
     """
+    left = [bytes_ for group, names in _control_groups(proc, mounts) for bytes_ in _left_in(group, *names)]
+    return min(left, default=None)
+
+
+def _control_groups(proc: Path, mounts: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """The folders of the groups that this process is in, with the names of limit, usage and what is reclaimable."""
     try:
         lines = (proc / "cgroup").read_text().splitlines()
     except OSError:
-        return None
-    left = []
+        return
     for line in lines:
         number, controllers, path = line.split(":", 2)
         if number == "0" and not controllers:
@@ -81,21 +105,28 @@ def _of_control_groups(proc: Path = Path("/proc/self"), mounts: Path = Path("/sy
         # within a container the group's own path may not be mounted, but the group itself is, at the root
         group = root / path.lstrip("/")
         while root == group or root in group.parents:
-            left += _left_in(group, *names)
+            yield group, names
             group = group.parent
-    return min(left, default=None)
+
+
+def _limit_of(file: Path) -> int | None:
+    """Bytes; None where there is no limit: "max", or in version 1 a number near 2^63."""
+    try:
+        most = file.read_text().strip()
+    except OSError:
+        return None
+    return int(most) if most.isdecimal() and int(most) < NO_LIMIT else None
 
 
 def _left_in(group: Path, limit: str, usage: str, reclaimable: str) -> list[int]:
     """What one group leaves; what it holds of files that nobody uses is given back when it is needed."""
+    most = _limit_of(group / limit)
     try:
-        most, used = (group / limit).read_text().strip(), int((group / usage).read_text())
+        used = int((group / usage).read_text())
         cached = re.search(rf"^{reclaimable} (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
     except (OSError, ValueError):
         return []
-    if not most.isdecimal() or int(most) >= NO_LIMIT:  # "max"; version 1 has a number near 2^63
-        return []
-    return [max(0, int(most) - used + (int(cached[1]) if cached else 0))]
+    return [] if most is None else [max(0, most - used + (int(cached[1]) if cached else 0))]
 
 
 def _from_status(key: str) -> int | None:

@@ -38,7 +38,7 @@ class _Lines(logging.Handler):
         log(record.getMessage())
 
 
-_lines = _Lines()
+_lines = _Lines(logging.WARNING)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,11 +78,11 @@ def run(arguments: Sequence[str] | None) -> int:
         InputError: something given cannot be used.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    logging.getLogger("jnst").addHandler(_lines)
     if is_command(arguments):
         return run_command(arguments)
     options = parse(arguments)
     _lines.setLevel(logging.ERROR if options.report.quiet else logging.WARNING)
-    logging.getLogger("jnst").addHandler(_lines)
     if options.report.version:
         print(f"jnst {version()}")
     elif options.preset.list_presets:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 import tyro
 
@@ -161,6 +161,10 @@ class ReportOptions:
     """also write the best picture so far after every so many iterations, 0: never"""
     trace: Annotated[Path | None, _local_path_arg, hint("PATH", "none")] = None
     """write settings, every iteration's losses and the end as JSON lines; of many pictures, a file each in a folder"""
+    animation: Annotated[Path | None, _local_path_arg, hint("PATH", "none")] = None
+    """write the run as a film, about 60 frames, as .mp4 (extra video), .gif or .webp"""
+    plot: Annotated[Path | None, _local_path_arg, hint("PATH", "none")] = None
+    """draw the losses over the iterations, as .png, .svg or .pdf (extra plot)"""
     quiet: bool = False
     """print nothing but errors"""
     version: bool = False
@@ -225,7 +229,23 @@ class RowOptions:
     solver: SolverOptions = field(default_factory=SolverOptions)
 
 
-Parsed = TypeVar("Parsed", Options, RowOptions)
+class HasSettings(Protocol):
+    """What has the settings of a transfer among its groups."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def preset(self) -> PresetOptions:
+        """Settings with names."""
+        ...
+
+    @property
+    def balance(self) -> BalanceOptions:
+        """How content and style are weighed."""
+        ...
+
+
+Parsed = TypeVar("Parsed", bound=HasSettings)
 FLAGS = {option.name
          for group in (Config, FileOptions, Writing, StyleOptions, PresetOptions, WeightOptions, MachineOptions,
                        BatchOptions, ReportOptions)
@@ -245,20 +265,21 @@ def parse(arguments: Sequence[str] | None) -> Options:
     return parse_over(Options, arguments, Options())
 
 
-def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Parsed) -> Parsed:
+def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Parsed, *, prog: str = "jnst") -> Parsed:
     """Returns options; those that are not given come from preset and quality where they are given, else from `default`.
 
     Strength and the weights of content and style exclude each other: of the two, what is given stands.
 
     Args:
-        kind: `Options` or `RowOptions`.
+        kind: `Options`, `RowOptions`, or another with their groups of settings.
         arguments: of the command line or of a row.
         default: what is not given.
+        prog: what the help calls the program.
 
     Raises:
         InputError: what the parser says, in one line; an unknown preset or quality.
     """
-    given = _parse_into(kind, arguments, default)
+    given = parse_into(kind, arguments, default, prog=prog)
     if given.preset.preset is None and given.preset.quality is None:
         return given
     settings = {} if given.preset.preset is None else preset_settings(given.preset.preset)
@@ -271,24 +292,21 @@ def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Par
     groups = {}
     for group, (_, names) in GROUPS.items():
         groups[group] = replace(getattr(default, group), **{n: settings[n] for n in names if n in settings})
-    return _parse_into(kind, arguments, replace(default, **groups))
+    return parse_into(kind, arguments, replace(default, **groups), prog=prog)
 
 
-def parse_command(kind: type[T], arguments: Sequence[str], *, command: str) -> T:
-    """Returns the options of `jnst COMMAND`.
+def parse_into(kind: type[T], arguments: Sequence[str] | None, default: T, *, prog: str) -> T:
+    """Returns the options of a command; `--help` prints and exits.
 
     Args:
-        kind: their dataclass, which has no required fields but positional ones.
-        arguments: without the command's name.
-        command: its name.
+        kind: a dataclass of options.
+        arguments: of the command.
+        default: what is not given.
+        prog: what the help calls the program.
 
     Raises:
         InputError: what the parser says, in one line.
     """
-    return _parse_into(kind, arguments, tyro.MISSING_NONPROP, prog=f"jnst {command}")
-
-
-def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: Any, *, prog: str = "jnst") -> T:
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
@@ -304,8 +322,9 @@ def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: Any, *,
 
 def _description(kind: type) -> str:
     """What the help says first: the class's own line, and the commands beside it."""
-    commands = COMMANDS if kind is Options else {}
-    return "\n\n".join([f"{inspect.getdoc(kind)}", *(f"jnst {name}: {does}" for name, (_, does) in commands.items())])
+    beside = COMMANDS.items() if kind is Options else ()
+    lines = [f"{inspect.getdoc(kind)}", *(f"jnst {name}: {does}" for name, (_, does) in beside)]
+    return "\n\n".join(lines)
 
 
 def _unboxed(text: str) -> str:
@@ -319,7 +338,7 @@ def _unboxed(text: str) -> str:
     return " ".join(message).rstrip(".") + "; see --help"
 
 
-def make_config(options: Options | RowOptions) -> Config:
+def make_config(options: HasSettings) -> Config:
     """Returns the transfer's settings out of the command line's, or a row's.
 
     Args:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jnst.cli.animation import callback_interval
+from jnst.cli.companions import Companions, summary_lines
 from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.keeping import save_or_keep
 from jnst.cli.options import Options
@@ -73,9 +75,14 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
     output = output_path(options)
     description = describe_run(options.content, options.style, prepared.images.size, prepared.config, prepared.weights)
     trace = Trace(options.report.trace, notify=log)
-    with contextlib.closing(trace), stop_on_signals("to quit without a picture") as signals:
+    companions = Companions(options.report, prepared)
+    with (
+        contextlib.closing(trace),
+        contextlib.closing(companions),
+        stop_on_signals("to quit without a picture") as signals,
+    ):
         trace.header(**description)
-        result = paint(options, prepared, trace, signals)
+        result = paint(options, prepared, trace, signals, companions)
         timer.phase("iterations", compile=result.compile_seconds)
         recipe = json.dumps({"jnst": versions().get("jnst"), **_for_others(description)})
         kept = save_or_keep(
@@ -83,9 +90,13 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
         )
         timer.phase("write")
         trace.footer(result, kept.path or output, timer.seconds)
+        companions.finish(result, title=f"{options.content.stem} x {options.style.stem}")
     if kept.problem:
         raise InputError(kept.problem)
-    return report(result, output, signals, quiet=options.report.quiet)
+    code = report(result, output, signals, quiet=options.report.quiet)
+    for line in summary_lines(result, timer.seconds, {"trace": trace.path if trace.file else None, **companions.there}):
+        log(line, quiet=options.report.quiet)
+    return code
 
 
 def _for_others(description: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +106,9 @@ def _for_others(description: Mapping[str, Any]) -> dict[str, Any]:
     return {**description, "weights": weights, "settings": settings | {"init": Path(settings["init"]).name}}
 
 
-def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequence[int]) -> "Result":
+def paint(
+    options: Options, prepared: Prepared, trace: "Trace", signals: Sequence[int], companions: "Companions"
+) -> "Result":
     """Stylises with progress, trace and intermediate pictures; tries what takes less where the memory does not last.
 
     Args:
@@ -103,6 +116,7 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
         prepared: the picture.
         trace: open.
         signals: that came; the first ends the run after its step.
+        companions: what else is made of the run.
 
     Returns:
         The result.
@@ -120,6 +134,7 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
         def on_chunk(progress: "Progress") -> bool:
             show(progress)
             trace.iterations(progress.new)
+            companions.take(progress)
             if progress.iteration in steps:
                 save_intermediate(
                     progress.image(), steps, progress.iteration, origin=images.origin, writing=options.writing
@@ -127,9 +142,11 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
             return bool(signals)
 
         seen = image.style_mask(images.origin) if options.writing.alpha == "keep" else None
-        styles = [(style, _both(mask, seen), *more) for style, mask, *more in images.styles]
-        more = {"init": images.init, "callback_every": options.report.save_every, "callback": on_chunk}
+        styles = [(style, _both(mask, seen), *rest) for style, mask, *rest in images.styles]
+        every = callback_interval(options.report.save_every, companions.interval)
+        more = {"init": images.init, "callback_every": every, "callback": on_chunk}
         for name, choice in choices(config, images.size, split=prepared.mesh is not None):
+            companions.begin()
             try:
                 return stylize(images.content, styles, choice, prepared.weights, mesh=prepared.mesh, **more)
             except (RuntimeError, MemoryError) as error:

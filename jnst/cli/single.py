@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jnst.cli.checks import require_at_least, require_common, require_image, require_output, require_streams
+from jnst.cli.companions import require_companions
 from jnst.cli.options import MISSING_PATH, Options, make_config
 from jnst.cli.outputs import intermediate_paths, output_path
 from jnst.cli.painting import Images, Prepared, paint_and_write
@@ -98,12 +99,14 @@ def validate_single(options: Options, config: Config) -> None:
     inputs = {options.content, *paintings, *([] if config.init in INIT_NAMES else [parse_path(config.init)])}
     output, trace = output_path(options), options.report.trace
     read, overwrite = {canonical(path) for path in inputs}, options.file.overwrite
-    for path in (output, *intermediate_paths(options, config).values()):
+    steps = intermediate_paths(options, config)
+    for path in (output, *steps.values()):
         require_output(path, inputs=read, overwrite=overwrite, writing=options.writing, probe=path == output)
     if trace and canonical(trace) == canonical(output):
         raise InputError(f"`trace` and `output` are both {trace}; give two places")
     if trace:
         require_output(trace, option="trace", inputs=read, overwrite=overwrite, as_image=False)
+    require_companions(options, read | {canonical(path) for path in [output, *steps.values()]})
 
 
 def fill_in_style(options: Options, config: Config) -> Options:

@@ -17,7 +17,7 @@ from jnst.cli.options import (
     ReportOptions,
     WeightOptions,
     hint,
-    parse_command,
+    parse_into,
     path_arg,
 )
 from jnst.cli.progress import display
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         InputError: something given cannot be used.
     """
-    options = parse_command(StyleFileOptions, arguments, command="style")
+    options = parse_into(StyleFileOptions, arguments, tyro.MISSING_NONPROP, prog="jnst style")
     painting = options.painting
     output = options.output or Path(f"{painting.stem}{SUFFIX}")
     groups = {"balance": options.balance, "layer": options.layer}

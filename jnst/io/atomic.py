@@ -56,13 +56,42 @@ def write_whole(path: AnyPath, write: Callable[[BinaryIO], object]) -> None:
     try:
         with _unfinished(target) as (file, name):
             write(file)
-            file.flush()
-            os.fsync(file.fileno())  # on disk before it takes the place of another
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-            os.replace(name, target)  # while it is locked: a sweep would take it for left behind
+            _finish(file, name, target)
     except OSError as error:
         raise UnwritableError(path, error) from None
     force_folder(target.parent)
+
+
+@contextlib.contextmanager
+def whole_by_name(path: Path) -> Iterator[str]:
+    """Makes or replaces a file of this machine that others write by its name: a context manager.
+
+    Args:
+        path: of the file; its folder must be there.
+
+    Yields:
+        The name of a hidden file to write instead; it takes the path's place at the end, and is gone if anything is
+        raised inside.
+
+    Raises:
+        UnwritableError: a place that cannot be written, or what the system says inside.
+    """
+    target = Path(canonical(path))
+    try:
+        with _unfinished(target) as (file, name):
+            yield name
+            _finish(file, name, target)
+    except OSError as error:
+        raise UnwritableError(path, error) from None
+    force_folder(target.parent)
+
+
+def _finish(file: BinaryIO, name: str, target: Path) -> None:
+    """Puts an unfinished file into its place."""
+    file.flush()
+    os.fsync(file.fileno())  # on disk before it takes the place of another
+    os.fchmod(file.fileno(), 0o666 & ~_umask())
+    os.replace(name, target)  # while it is locked: a sweep would take it for left behind
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The packages of the extra `photo`, which need not be installed, and what is said where they are not."""
+"""The packages of the extras, which need not be installed, and what is said where they are not."""
 
 import functools
 import importlib
@@ -8,7 +8,24 @@ from typing import Any
 from jnst.errors import InputError
 from jnst.io.paths import AnyPath
 
-INSTALL = 'pip install "jnst[photo]"'
+EXTRAS = {
+    "imagecodecs": "photo", "tifffile": "photo", "pi_heif": "photo",
+    "av": "video", "matplotlib": "plot",
+    "s3fs": "s3", "gcsfs": "gs", "adlfs": "az", "optimistix": "optimistix",
+}  # fmt: skip
+"""package, as it is imported -> the extra that brings it"""
+
+
+def install(extra: str) -> str:
+    """Returns the command that installs an extra.
+
+    Args:
+        extra: its name.
+    """
+    return f'pip install "jnst[{extra}]"'
+
+
+INSTALL = install("photo")
 _log = logging.getLogger("jnst")
 _told: set[str] = set()
 
@@ -18,7 +35,7 @@ def find(name: str) -> Any:
     """Imports a package, when it is first needed.
 
     Args:
-        name: `imagecodecs`, `tifffile` or `pi_heif`.
+        name: `imagecodecs`, `tifffile`, `pi_heif`, `av` or `matplotlib`, or a module of one of them.
 
     Returns:
         The module, or None where it is not installed.
@@ -34,7 +51,7 @@ def require(name: str, path: AnyPath, what: str) -> Any:
     """Imports a package that a file needs.
 
     Args:
-        name: `imagecodecs`, `tifffile` or `pi_heif`.
+        name: as of `find`.
         path: of the file.
         what: the file is or will be, such as "HEIC".
 
@@ -46,7 +63,7 @@ def require(name: str, path: AnyPath, what: str) -> Any:
     """
     module = find(name)
     if module is None:
-        raise InputError(f"{path}: {what} needs further packages: {INSTALL}")
+        raise InputError(f"{path}: {what} needs further packages: {install(EXTRAS[name.split('.')[0]])}")
     return module
 
 

