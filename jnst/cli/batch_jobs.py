@@ -19,13 +19,20 @@ if TYPE_CHECKING:
     from jnst.jobs import Job, Picture
 
 
-def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_alpha: bool = True) -> list["Job"]:
+Load = Callable[..., Any]
+"""reads the pixels of a file, as `image.load` does"""
+
+
+def make_jobs(
+    rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_alpha: bool = True, load: Load = image.load
+) -> list["Job"]:
     """Returns the jobs of rows whose images can be read, by the heads of the files; the images are loaded later.
 
     Args:
         rows: to paint.
         failures: gets the others, and why.
         keep_alpha: whether transparent places are left out of what is styled.
+        load: reads the pixels of a file: `image.load`, or what remembers more of it.
     """
     starts = [parse_path(row.config.init) for row in rows if row.config.init not in INIT_NAMES]
     files = list(dict.fromkeys([*(path for row in rows for path in (row.content, row.style)), *starts]))
@@ -34,19 +41,22 @@ def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_a
     jobs = []
     for row in rows:
         try:
-            jobs.append(make_job(row, heads, keep_alpha=keep_alpha))
+            jobs.append(make_job(row, heads, keep_alpha=keep_alpha, load=load))
         except InputError as error:
             failures[row] = render(error)
     return jobs
 
 
-def make_job(row: BatchRow, heads: Mapping[AnyPath, Head | InputError], *, keep_alpha: bool = True) -> "Job":
+def make_job(
+    row: BatchRow, heads: Mapping[AnyPath, Head | InputError], *, keep_alpha: bool = True, load: Load = image.load
+) -> "Job":
     """Returns a row as a job, its images to be loaded later.
 
     Args:
         row: of the batch.
         heads: of each file, or what is wrong with it.
         keep_alpha: as of `make_jobs`.
+        load: as of `make_jobs`.
 
     Raises:
         InputError: a file that is no image, or a too small one.
@@ -56,14 +66,14 @@ def make_job(row: BatchRow, heads: Mapping[AnyPath, Head | InputError], *, keep_
     head = _known(heads[row.content])
     size = content_size(row.content, head.size, row.image_size, upscale=row.upscale)
     longer = round(max(size) * row.style_scale)
-    style = _picture(row.style, style_size(row.style, _known(heads[row.style]).size, longer))
+    style = _picture(row.style, style_size(row.style, _known(heads[row.style]).size, longer), load)
     mask = _picture(row.content, size, image.read_style_mask) if head.is_transparent and keep_alpha else None
-    job = Job(_picture(row.content, size), style, row.config, row, mask=mask)
+    job = Job(_picture(row.content, size, load), style, row.config, row, mask=mask)
     if row.config.init in INIT_NAMES:
         return job
     path = parse_path(row.config.init)
     _known(heads[path])
-    return replace(job, init=_picture(path, size))
+    return replace(job, init=_picture(path, size, load))
 
 
 def _head(path: AnyPath) -> Head | InputError:
@@ -81,7 +91,7 @@ def _known(head: Head | InputError) -> Head:
     return head
 
 
-def _picture(path: AnyPath, size: Size, load: Callable[..., Any] = image.load) -> "Picture":
+def _picture(path: AnyPath, size: Size, load: Load) -> "Picture":
     """An image, or the mask of one, that will have that size when it is loaded."""
     from jnst.jobs import Picture
 

@@ -3,7 +3,9 @@
 import importlib
 from collections.abc import Sequence
 
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "replay": ("jnst.cli.replay", "paint a picture again from the recipe in it, and tell whether it is the same"),
+}
 """name -> its module, and what it does, for `--help`"""
 
 

@@ -42,8 +42,8 @@ def _read_as(parse_path: Callable[[str], Any]) -> Any:
     )
 
 
-_local_path_arg, _path_arg = _read_as(parse_local_path), _read_as(parse_path)
-_input_arg = _read_as(lambda text: STANDARD_INPUT if text == "-" else parse_path(text))
+local_path_arg, _path_arg = _read_as(parse_local_path), _read_as(parse_path)
+input_arg = _read_as(lambda text: STANDARD_INPUT if text == "-" else parse_path(text))
 _output_arg = _read_as(lambda text: STANDARD_OUTPUT if text == "-" else parse_path(text))
 
 
@@ -95,12 +95,22 @@ class PresetOptions:
 
 
 @dataclass(frozen=True)
+class SettingOptions:
+    """Settings in files."""
+
+    config: Annotated[AnyPath | None, _path_arg, _hint("PATH", "none")] = None
+    """take settings from a .toml file, or those of a picture that jnst has painted; options beside it override them"""
+    save_config: Annotated[Path | None, local_path_arg, _hint("PATH", "none")] = None
+    """write the settings of this command line to a .toml file for --config"""
+
+
+@dataclass(frozen=True)
 class WeightOptions:
     """Which network judges."""
 
     backbone: Backbone = "auto"
     """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
-    weights: Annotated[Path | None, _local_path_arg, _hint("PATH", "searched for")] = None
+    weights: Annotated[Path | None, local_path_arg, _hint("PATH", "searched for")] = None
     """a weight file of Keras, PyTorch, MatConvNet, TensorFlow or flax: .h5 .keras .mat .safetensors .pth .npz .npy"""
     weights_input: Annotated[Literal["caffe", "torch"] | None, _hint("{caffe,torch}", "by its numbers")] = None
     """which images the weights are for, where their numbers are unknown and the file does not tell"""
@@ -132,7 +142,7 @@ class ReportOptions:
 
     save_every: int = 0
     """also write the best picture so far after every so many iterations, 0: never"""
-    trace: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
+    trace: Annotated[Path | None, local_path_arg, _hint("PATH", "none")] = None
     """write settings, every iteration's losses and the end as JSON lines; of many pictures, a file each in a folder"""
     quiet: bool = False
     """print nothing but errors"""
@@ -162,13 +172,14 @@ class BatchOptions:
 class Options:
     """Repaint a photograph in the manner of a painting."""
 
-    content: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("CONTENT")]] = MISSING_PATH
+    content: tyro.conf.Positional[Annotated[AnyPath, input_arg, _unless_jobs("CONTENT")]] = MISSING_PATH
     """the photograph, or a folder of them; - for one on standard input"""
-    style: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("STYLE")]] = MISSING_PATH
+    style: tyro.conf.Positional[Annotated[AnyPath, input_arg, _unless_jobs("STYLE")]] = MISSING_PATH
     """the painting, or a folder of them"""
     file: NoNegation[FileOptions] = field(default_factory=FileOptions)
     writing: NoNegation[Writing] = field(default_factory=Writing)
     preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
+    setting: SettingOptions = field(default_factory=SettingOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)
     solver: NoNegation[SolverOptions] = field(default_factory=SolverOptions)
@@ -193,8 +204,8 @@ class RowOptions:
 
 Parsed = TypeVar("Parsed", Options, RowOptions)
 FLAGS = {option.name
-         for group in (Config, FileOptions, Writing, PresetOptions, WeightOptions, MachineOptions, BatchOptions,
-                       ReportOptions)
+         for group in (Config, FileOptions, Writing, PresetOptions, SettingOptions, WeightOptions, MachineOptions,
+                       BatchOptions, ReportOptions)
          for option in fields(group)}  # fmt: skip
 """names of all fields that are options"""
 
@@ -240,12 +251,27 @@ def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Par
     return _parse_into(kind, arguments, replace(default, **groups))
 
 
-def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T) -> T:
+def parse_command(kind: type[T], arguments: Sequence[str], *, name: str) -> T:
+    """Returns the options of one of the commands beside painting; `--help` prints and exits.
+
+    Args:
+        kind: a dataclass whose fields all have defaults; its docstring is the help's first line.
+        arguments: behind the command's name.
+        name: of the command.
+
+    Raises:
+        InputError: what the parser says, in one line.
+    """
+    return _parse_into(kind, arguments, kind(), name=name)
+
+
+def _parse_into(kind: type[T], arguments: Sequence[str] | None, default: T, *, name: str = "") -> T:
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
             return tyro.cli(
-                kind, prog="jnst", args=arguments, default=default, description=_description(kind),
+                kind, prog=f"jnst {name}".strip(), args=arguments, default=default,
+                description=inspect.getdoc(kind) if name else _description(kind),
                 config=(tyro.conf.OmitArgPrefixes,),
             )  # fmt: skip
     except SystemExit as stop:

@@ -7,6 +7,7 @@ picture is not where it should be; 130, 143 and 129 stopped by Ctrl-C, SIGTERM a
 
 import importlib
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,8 @@ from jnst.cli.strategy import choose_strategy, print_plan
 from jnst.cli.weights import load_weights
 from jnst.config import INIT_NAMES, Config
 from jnst.errors import InputError
-from jnst.io import image
 from jnst.io.atomic import sweep
+from jnst.io.checksums import Checksums
 from jnst.io.decode import read_size
 from jnst.io.paths import canonical, parse_path
 from jnst.io.pipes import STANDARD_OUTPUT
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from jnst.io.weights import Weights
 
 
-def run_single(options: Options) -> int:
+def run_single(options: Options, *, load: "Callable[[Options], Weights]" = load_weights) -> int:
     """Paints one picture from files to a file.
 
     Args:
         options: of the command line.
+        load: finds the weights.
 
     Returns:
         The exit code.
@@ -52,7 +54,7 @@ def run_single(options: Options) -> int:
     threading.Thread(target=importlib.import_module, args=("jnst.transfer",)).start()
     images = load_images(options, config)
     timer.phase("images")
-    weights = load_weights(options)
+    weights = load(options)
     timer.phase("weights")
     importlib.import_module("jnst.transfer")  # or waits for the thread
     if not options.machine.no_compilation_cache:
@@ -132,12 +134,14 @@ def load_images(options: Options, config: Config) -> Images:
     file, content, style = options.file, options.content, options.style
     size = content_size(content, read_size(content), file.image_size, upscale=file.upscale)
     longer = round(max(size) * file.style_scale)
-    pixels, origin = image.read(content, size=size)
+    checksums = Checksums()
+    photograph = checksums.read(content, size=size)
     return Images(
-        pixels,
-        image.load(style, size=style_size(style, read_size(style), longer)),
-        None if config.init in INIT_NAMES else image.load(config.init, size=size),
-        origin,
+        photograph.pixels,
+        checksums.load(style, size=style_size(style, read_size(style), longer)),
+        None if config.init in INIT_NAMES else checksums.load(parse_path(config.init), size=size),
+        photograph.origin,
+        checksums,
     )
 
 
