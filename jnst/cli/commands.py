@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Sequence
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "replay": ("jnst.cli.replay", "paint a picture again from the recipe in it, and tell whether it is the same"),
+    "replay": ("jnst.cli.replay", "paint a picture again by the recipe in it, and compare"),
 }
 """name -> its module, and what it does, for `--help`"""
 

@@ -8,7 +8,7 @@ its folder.
 import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,7 @@ def read_settings(path: AnyPath) -> dict[str, Any]:
         raise InputError(f"{path} is no TOML ({single_line(error)}); `save_config` writes it") from None
     try:
         values = check_values(table, path.parent)
+        _require_one_balance(values)
         return {**_named(values), **values}
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -123,15 +124,26 @@ def settings_of_recipe(recipe: Recipe, path: AnyPath) -> dict[str, Any]:
     Raises:
         InputError: a setting that is not known, since the picture would be another one, or that cannot be.
     """
+    known = {option.name for option in fields(Config)}
+    unknown = [name for name in recipe.settings if name not in known]
+    if unknown:
+        raise InputError(
+            f"{path}: its recipe has the setting {unknown[0][:60]!r}, which this jnst does not know; update jnst"
+        )
     options = {name: value for name, value in recipe.options.items() if name in SAVED}  # later versions may have more
     try:
         values = check_values({**options, **recipe.settings}, path.parent)
         Config(**{name: values[name] for name in recipe.settings})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except TypeError:  # an option that is no field of Config
-        raise InputError(f"{path}: its recipe is damaged; give the picture as jnst has written it") from None
     return values
+
+
+def _require_one_balance(values: Mapping[str, Any]) -> None:
+    """Refuses what excludes each other within a file; what a command line overrides is told with that."""
+    for name in ("content_weight", "style_weight"):
+        if name in values and "strength" in values:
+            raise InputError(f"`strength` must stand without `{name}`, got both")
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def check_values(table: Mapping[str, Any], folder: AnyPath) -> dict[str, Any]:
     for written, value in table.items():
         name = ALIASES.get(written, written)
         if name not in SAVED and name not in _READ_ONLY:
-            raise InputError(f"unknown setting {_short(name)}; settings are options that `save_config` writes")
+            raise InputError(f"unknown setting {_short(name)}; --save-config writes those that there are")
         if name in _SETTINGS:
             values[name] = None if value is None else check_value(name, value)
         else:

@@ -92,7 +92,7 @@ def _look_for(file: InputFile, what: str, picture: AnyPath) -> AnyPath:
             return place
         other = other or _changed(place, digest, file, picture)
     raise InputError(
-        other or f"{file.name}, {what}, is neither beside {picture} nor in the current folder; give its path behind it"
+        other or f"{file.name}, {what}, is neither beside {picture} nor in the current folder; give its path, too"
     )
 
 

@@ -106,7 +106,8 @@ def paint(options: Options) -> int:
     Raises:
         InputError: something given cannot be used; then no settings are written.
     """
-    place, batch, code = options.setting.save_config, is_batch(options), 0
+    first = options.batch.process == 0  # of several, one writes
+    place, batch, code = options.setting.save_config if first else None, is_batch(options), 0
     if place:
         require_common(options)
         require_config_place(options, place)

@@ -85,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     def load(options: Options) -> "Weights":
         return load_recorded_weights(options, recipe, given.picture, given.weights)
 
-    code = run_single(options, load=load)
+    code = run_single(options, load=load, way=_way(recipe))
     if code not in (0, 1):  # stopped: it is another picture
         return code
     same, told = compare(before, image.read(output))
@@ -112,8 +112,8 @@ def options_of(recipe: Recipe, given: ReplayOptions) -> Options:
     if kinds[0] != kinds[1]:
         raise InputError(f"{output} would be of another format than {picture}; give an `output` that ends in "
                          f"{picture.suffix}")  # fmt: skip
-    way = {name: value for name, value in recipe.way.items() if name in WAYS}
-    values = settings_of_recipe(replace(recipe, settings={**recipe.settings, **way}), picture)
+    settings_of_recipe(replace(recipe, settings={**recipe.settings, **_way(recipe)}), picture)  # or it is refused
+    values = settings_of_recipe(recipe, picture)
     found = find_inputs(recipe, picture, given.inputs)
     if "init" in found:
         values["init"] = str(found["init"][0])
@@ -131,6 +131,10 @@ def options_of(recipe: Recipe, given: ReplayOptions) -> Options:
                         no_compilation_cache=given.no_compilation_cache),
         report=replace(options.report, quiet=given.quiet),
     )  # fmt: skip
+
+
+def _way(recipe: Recipe) -> dict[str, Any]:
+    return {name: value for name, value in recipe.way.items() if name in WAYS}
 
 
 def compare(before: image.Photograph, after: image.Photograph) -> tuple[bool, str]:

@@ -7,9 +7,9 @@ picture is not where it should be; 130, 143 and 129 stopped by Ctrl-C, SIGTERM a
 
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jnst.cli.checks import require_at_least, require_common, require_image, require_output, require_streams
 from jnst.cli.options import MISSING_PATH, Options, make_config
@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from jnst.io.weights import Weights
 
 
-def run_single(options: Options, *, load: "Callable[[Options], Weights]" = load_weights) -> int:
+def run_single(
+    options: Options, *, load: "Callable[[Options], Weights]" = load_weights, way: Mapping[str, Any] | None = None
+) -> int:
     """Paints one picture from files to a file.
 
     Args:
         options: of the command line.
         load: finds the weights.
+        way: settings that say how it is computed where the options leave that open; None: it is chosen.
 
     Returns:
         The exit code.
@@ -62,7 +65,7 @@ def run_single(options: Options, *, load: "Callable[[Options], Weights]" = load_
 
         keep_compiled()
     timer.phase("import")
-    prepared = prepare(options, config, images, weights)
+    prepared = prepare(options, replace(config, **(way or {})), images, weights)
     if options.machine.plan:
         return print_plan(options, prepared)
     prepared = replace(prepared, config=choose_strategy(options, prepared))
