@@ -144,6 +144,19 @@ def check_for_batch(config: Config, *, normalized: bool) -> None:
         raise InputError("`normalize_filters` is for single pictures; a batch needs `normalize_with` FOLDER too")
 
 
+def check_value(name: str, value: Any) -> Any:
+    """Returns the value of one field as a `Config` keeps it; which fields exclude each other is not asked.
+
+    Args:
+        name: of the field.
+        value: any.
+
+    Raises:
+        InputError: a value that the field cannot have.
+    """
+    return _RULES[name](name, value)
+
+
 Rule = Callable[[str, Any], Any]
 """(field, value) -> the value as it is kept; raises InputError where it is none"""
 

@@ -22,13 +22,20 @@ if TYPE_CHECKING:
     from jnst.stored_style import StoredStyle
 
 
-def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_alpha: bool = True) -> list["Job"]:
+Load = Callable[..., Any]
+"""reads the pixels of a file, as `image.load` does"""
+
+
+def make_jobs(
+    rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_alpha: bool = True, load: Load = image.load
+) -> list["Job"]:
     """Returns the jobs of rows whose images can be read, by the heads of the files; the images are loaded later.
 
     Args:
         rows: to paint.
         failures: gets the others, and why.
         keep_alpha: whether transparent places are left out of what is styled.
+        load: reads the pixels of a file: `image.load`, or what remembers more of it.
     """
     starts = [parse_path(row.config.init) for row in rows if row.config.init not in INIT_NAMES]
     files = list(dict.fromkeys([*(path for row in rows for path in row.inputs), *starts]))
@@ -37,14 +44,18 @@ def make_jobs(rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_a
     jobs = []
     for row in rows:
         try:
-            jobs.append(make_job(row, heads, keep_alpha=keep_alpha))
+            jobs.append(make_job(row, heads, keep_alpha=keep_alpha, load=load))
         except InputError as error:
             failures[row] = render(error)
     return jobs
 
 
 def make_job(
-    row: BatchRow, heads: "Mapping[AnyPath, Head | StoredStyle | InputError]", *, keep_alpha: bool = True
+    row: BatchRow,
+    heads: "Mapping[AnyPath, Head | StoredStyle | InputError]",
+    *,
+    keep_alpha: bool = True,
+    load: Load = image.load,
 ) -> "Job":
     """Returns a row as a job, its images to be loaded later.
 
@@ -52,6 +63,7 @@ def make_job(
         row: of the batch.
         heads: of each file, or what is wrong with it.
         keep_alpha: as of `make_jobs`.
+        load: as of `make_jobs`.
 
     Raises:
         InputError: a file that is no image, or a too small one.
@@ -64,21 +76,21 @@ def make_job(
     size = content_size(row.content, head.size, row.image_size, upscale=row.upscale)
     longer = round(max(size) * row.style_scale)
     seen = _picture(row.content, size, image.read_style_mask) if head.is_transparent and keep_alpha else None
-    first, *others = (_style(painting, heads, size, longer, seen) for painting in row.all_paintings)
+    first, *others = (_style(painting, heads, size, longer, seen, load) for painting in row.all_paintings)
     job = Job(
-        _picture(row.content, size), first.picture, row.config, row, mask=first.mask, own_mask=first.own_mask,
+        _picture(row.content, size, load), first.picture, row.config, row, mask=first.mask, own_mask=first.own_mask,
         style_weight=first.weight, more_styles=tuple(others),
     )  # fmt: skip
     if row.config.init in INIT_NAMES:
         return job
     path = parse_path(row.config.init)
     _known(heads[path])
-    return replace(job, init=_picture(path, size))
+    return replace(job, init=_picture(path, size, load))
 
 
 def _style(
     painting: Painting, heads: "Mapping[AnyPath, Head | StoredStyle | InputError]", size: Size, longer: int,
-    seen: "Picture | None",
+    seen: "Picture | None", load: Load,
 ) -> "Style":  # fmt: skip
     """A painting for a result of that size, of which only what is `seen` is styled."""
     from jnst.jobs import Picture, Style
@@ -88,7 +100,7 @@ def _style(
     own = style_size(painting.path, head.size, longer)
     if isinstance(head, StoredStyle) and painting.own_mask is not None:
         raise InputError(f"{painting.path} has no picture; `style_masks` and `regions` need the painting itself")
-    picture = Picture.from_stored(head.at(own)) if isinstance(head, StoredStyle) else _picture(painting.path, own)
+    picture = Picture.from_stored(head.at(own)) if isinstance(head, StoredStyle) else _picture(painting.path, own, load)
     files = (painting.mask, size), (painting.own_mask, own)
     mask, own_mask = (None if file is None else _mask(file, needed) for file, needed in files)
     if mask is None or seen is None:
@@ -127,7 +139,7 @@ def _known(head: "Head | StoredStyle | InputError") -> "Head | StoredStyle":
     return head
 
 
-def _picture(path: AnyPath, size: Size, load: Callable[..., Any] = image.load) -> "Picture":
+def _picture(path: AnyPath, size: Size, load: Load) -> "Picture":
     """An image, or the mask of one, that will have that size when it is loaded."""
     from jnst.jobs import Picture
 

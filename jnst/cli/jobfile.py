@@ -12,7 +12,7 @@ from jnst.cli.checks import require_image, require_output, require_sizes
 from jnst.cli.folders import list_images
 from jnst.cli.options import Options, RowOptions, make_config, parse_over
 from jnst.cli.outputs import style_name
-from jnst.cli.paintings import EVERYWHERE, Blend, Painting, blend, is_blend, paintings_of
+from jnst.cli.paintings import EVERYWHERE, MASKS, WEIGHTS, Blend, Painting, blend, is_blend, paintings_of
 from jnst.cli.settings import ALIASES, GROUPS, settings_to_flags, text_to_setting
 from jnst.cli.tables import read_table
 from jnst.config import Config
@@ -22,9 +22,6 @@ from jnst.io.paths import AnyPath, canonical, resolve_relative
 
 PATHS = ("content", "style", "output")
 """columns that every row has"""
-MASKS = ("content_masks", "style_masks", "regions")
-"""columns of paths that a row may have; the weights of its paintings are `WEIGHTS`"""
-WEIGHTS = "style_blend_weights"
 SETTINGS = {*(f.name for f in fields(Config)), *ALIASES, "image_size", "style_scale", "upscale", "preset", "quality"}
 """columns that a row may have"""
 REQUESTS = 16  # files that are looked at together: object stores take long to answer, and take many questions

@@ -16,10 +16,12 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
+from jnst.cli.checks import require_common
 from jnst.cli.commands import is_command, run_command
+from jnst.cli.config_file import parse_with_config, require_config_place, write_settings
 from jnst.cli.interrupts import exit_code
 from jnst.cli.many import is_batch, run_batch
-from jnst.cli.options import list_presets, parse, render
+from jnst.cli.options import MISSING_PATH, Options, list_presets, render
 from jnst.cli.single import run_single
 from jnst.cli.terminal import lenient_streams, log
 from jnst.errors import InputError
@@ -81,15 +83,39 @@ def run(arguments: Sequence[str] | None) -> int:
     logging.getLogger("jnst").addHandler(_lines)
     if is_command(arguments):
         return run_command(arguments)
-    options = parse(arguments)
+    options = parse_with_config(arguments)
     _lines.setLevel(logging.ERROR if options.report.quiet else logging.WARNING)
     if options.report.version:
         print(f"jnst {version()}")
     elif options.preset.list_presets:
         print(list_presets())
     else:
-        return run_batch(options) if is_batch(options) else run_single(options)
+        return paint(options)
     return 0
+
+
+def paint(options: Options) -> int:
+    """Paints one picture or many, and writes the settings where that is asked for; these alone where no image is given.
+
+    Args:
+        options: of the command line.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: something given cannot be used; then no settings are written.
+    """
+    first = options.batch.process == 0  # of several, one writes
+    place, batch, code = options.setting.save_config if first else None, is_batch(options), 0
+    if place:
+        require_common(options)
+        require_config_place(options, place)
+    if place is None or batch or options.content != MISSING_PATH:
+        code = run_batch(options) if batch else run_single(options)
+    if place and code != 2:
+        write_settings(options, place)
+    return code
 
 
 def version() -> str:

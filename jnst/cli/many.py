@@ -27,6 +27,7 @@ from jnst.cli.options import MISSING_PATH, Options
 from jnst.cli.paintings import is_blend
 from jnst.cli.processes import join_processes, leave_processes
 from jnst.cli.progress import BatchReporter, display
+from jnst.cli.recipes import Recipes
 from jnst.cli.sheet import write_sheet
 from jnst.cli.strategy import memory_limit
 from jnst.cli.terminal import log, say
@@ -36,6 +37,7 @@ from jnst.cli.writing import Writer
 from jnst.config import check_for_batch
 from jnst.errors import InputError
 from jnst.io.atomic import sweep
+from jnst.io.checksums import Checksums
 from jnst.io.manifest import Manifest, is_begun, open_manifest
 from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir, require_writable_folder
 from jnst.io.pipes import STANDARD_INPUT
@@ -242,9 +244,11 @@ def paint(
 
         keep_compiled()
     traces = BatchTraces(options.report.trace, weights) if options.report.trace else None
-    with Writer(manifest, reporter, options.writing, traces=traces) as writer:
+    checksums = Checksums()
+    recipes = Recipes(options, weights, checksums)
+    with Writer(manifest, reporter, options.writing, traces=traces, recipes=recipes) as writer:
         unreadable: dict[BatchRow, str] = {}
-        jobs = make_jobs(todo, unreadable, keep_alpha=options.writing.alpha == "keep")
+        jobs = make_jobs(todo, unreadable, keep_alpha=options.writing.alpha == "keep", load=checksums.load)
         for row, reason in unreadable.items():
             writer.fail(row, reason)
 

@@ -42,8 +42,8 @@ def _read_as(parse_path: Callable[[str], Any]) -> Any:
     )
 
 
-_local_path_arg, path_arg = _read_as(parse_local_path), _read_as(parse_path)
-_input_arg = _read_as(lambda text: STANDARD_INPUT if text == "-" else parse_path(text))
+local_path_arg, path_arg = _read_as(parse_local_path), _read_as(parse_path)
+input_arg = _read_as(lambda text: STANDARD_INPUT if text == "-" else parse_path(text))
 _output_arg = _read_as(lambda text: STANDARD_OUTPUT if text == "-" else parse_path(text))
 
 
@@ -122,12 +122,22 @@ class PresetOptions:
 
 
 @dataclass(frozen=True)
+class SettingOptions:
+    """Settings in files."""
+
+    config: Annotated[AnyPath | None, path_arg, hint("PATH", "none")] = None
+    """take settings from a .toml file, or those of a picture that jnst has painted; options beside it override them"""
+    save_config: Annotated[Path | None, local_path_arg, hint("PATH", "none")] = None
+    """write the settings of this command line to a .toml file for --config"""
+
+
+@dataclass(frozen=True)
 class WeightOptions:
     """Which network judges."""
 
     backbone: Backbone = "auto"
     """auto: VGG-19 where it is found or can be downloaded, else VGG-16"""
-    weights: Annotated[Path | None, _local_path_arg, hint("PATH", "searched for")] = None
+    weights: Annotated[Path | None, local_path_arg, hint("PATH", "searched for")] = None
     """a weight file of Keras, PyTorch, MatConvNet, TensorFlow or flax: .h5 .keras .mat .safetensors .pth .npz .npy"""
     weights_input: Annotated[Literal["caffe", "torch"] | None, hint("{caffe,torch}", "by its numbers")] = None
     """which images the weights are for, where their numbers are unknown and the file does not tell"""
@@ -159,11 +169,11 @@ class ReportOptions:
 
     save_every: int = 0
     """also write the best picture so far after every so many iterations, 0: never"""
-    trace: Annotated[Path | None, _local_path_arg, hint("PATH", "none")] = None
+    trace: Annotated[Path | None, local_path_arg, hint("PATH", "none")] = None
     """write settings, every iteration's losses and the end as JSON lines; of many pictures, a file each in a folder"""
-    animation: Annotated[Path | None, _local_path_arg, hint("PATH", "none")] = None
+    animation: Annotated[Path | None, local_path_arg, hint("PATH", "none")] = None
     """write the run as a film, about 60 frames, as .mp4 (extra video), .gif or .webp"""
-    plot: Annotated[Path | None, _local_path_arg, hint("PATH", "none")] = None
+    plot: Annotated[Path | None, local_path_arg, hint("PATH", "none")] = None
     """draw the losses over the iterations, as .png, .svg or .pdf (extra plot)"""
     quiet: bool = False
     """print nothing but errors"""
@@ -193,9 +203,9 @@ class BatchOptions:
 class Options:
     """Repaint a photograph in the manner of a painting."""
 
-    content: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("CONTENT")]] = MISSING_PATH
+    content: tyro.conf.Positional[Annotated[AnyPath, input_arg, _unless_jobs("CONTENT")]] = MISSING_PATH
     """the photograph, or a folder of them; - for one on standard input"""
-    style: tyro.conf.Positional[Annotated[AnyPath, _input_arg, _unless_jobs("STYLE")]] = MISSING_PATH
+    style: tyro.conf.Positional[Annotated[AnyPath, input_arg, _unless_jobs("STYLE")]] = MISSING_PATH
     """the painting, or a folder of them"""
     more_styles: tyro.conf.Positional[
         Annotated[tuple[Annotated[AnyPath, path_arg], ...], tyro.conf.arg(metavar="[STYLE ...]", help_behavior_hint="")]
@@ -205,6 +215,7 @@ class Options:
     writing: NoNegation[Writing] = field(default_factory=Writing)
     mixture: NoNegation[StyleOptions] = field(default_factory=StyleOptions)
     preset: NoNegation[PresetOptions] = field(default_factory=PresetOptions)
+    setting: SettingOptions = field(default_factory=SettingOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     color: NoNegation[ColorOptions] = field(default_factory=ColorOptions)
     layer: LayerOptions = field(default_factory=LayerOptions)
@@ -247,8 +258,8 @@ class HasSettings(Protocol):
 
 Parsed = TypeVar("Parsed", bound=HasSettings)
 FLAGS = {option.name
-         for group in (Config, FileOptions, Writing, StyleOptions, PresetOptions, WeightOptions, MachineOptions,
-                       BatchOptions, ReportOptions)
+         for group in (Config, FileOptions, Writing, StyleOptions, PresetOptions, SettingOptions, WeightOptions,
+                       MachineOptions, BatchOptions, ReportOptions)
          for option in fields(group)}  # fmt: skip
 """names of all fields that are options"""
 
@@ -295,6 +306,20 @@ def parse_over(kind: type[Parsed], arguments: Sequence[str] | None, default: Par
     return parse_into(kind, arguments, replace(default, **groups), prog=prog)
 
 
+def parse_command(kind: type[T], arguments: Sequence[str], *, name: str) -> T:
+    """Returns the options of one of the commands beside painting; `--help` prints and exits.
+
+    Args:
+        kind: a dataclass whose fields all have defaults; its docstring is the help's first line.
+        arguments: behind the command's name.
+        name: of the command.
+
+    Raises:
+        InputError: what the parser says, in one line.
+    """
+    return parse_into(kind, arguments, kind(), prog=f"jnst {name}")
+
+
 def parse_into(kind: type[T], arguments: Sequence[str] | None, default: T, *, prog: str) -> T:
     """Returns the options of a command; `--help` prints and exits.
 
@@ -322,7 +347,7 @@ def parse_into(kind: type[T], arguments: Sequence[str] | None, default: T, *, pr
 
 def _description(kind: type) -> str:
     """What the help says first: the class's own line, and the commands beside it."""
-    beside = COMMANDS.items() if kind is Options else ()
+    beside = COMMANDS.items() if issubclass(kind, Options) else ()
     lines = [f"{inspect.getdoc(kind)}", *(f"jnst {name}: {does}" for name, (_, does) in beside)]
     return "\n\n".join(lines)
 

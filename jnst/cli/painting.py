@@ -1,24 +1,25 @@
 """One prepared picture: paint it with progress, trace and intermediate pictures, write it, report."""
 
 import contextlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jnst.cli.animation import callback_interval
 from jnst.cli.companions import Companions, summary_lines
 from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.keeping import save_or_keep
-from jnst.cli.options import Options
+from jnst.cli.options import Options, make_config
 from jnst.cli.outputs import intermediate_paths, output_path
+from jnst.cli.paintings import paintings_of
 from jnst.cli.progress import PhaseTimer, iteration_reporter
+from jnst.cli.recipes import Recipes
 from jnst.cli.terminal import log, say
 from jnst.cli.traces import describe_run
 from jnst.config import Config
 from jnst.errors import InputError, is_out_of_memory
 from jnst.io import image
+from jnst.io.checksums import Checksums
 from jnst.io.metadata import Origin
 from jnst.io.paths import AnyPath
 from jnst.io.pipes import STANDARD_OUTPUT
@@ -41,6 +42,8 @@ class Images(NamedTuple):
     """of the content's size; None where the settings name the start"""
     origin: Origin
     """of the content: what else of it is written again"""
+    checksums: Checksums | None = None
+    """by which the files were read"""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -70,7 +73,7 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
     Returns:
         The exit code.
     """
-    from jnst.io.trace import Trace, versions
+    from jnst.io.trace import Trace
 
     output = output_path(options)
     description = describe_run(options.content, options.style, prepared.images.size, prepared.config, prepared.weights)
@@ -84,10 +87,8 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
         trace.header(**description)
         result = paint(options, prepared, trace, signals, companions)
         timer.phase("iterations", compile=result.compile_seconds)
-        recipe = json.dumps({"jnst": versions().get("jnst"), **_for_others(description)})
-        kept = save_or_keep(
-            result.image, output, description=recipe, origin=prepared.images.origin, writing=options.writing
-        )
+        recipe = _recipe(options, prepared, result)
+        kept = save_or_keep(result.image, output, recipe=recipe, origin=prepared.images.origin, writing=options.writing)
         timer.phase("write")
         trace.footer(result, kept.path or output, timer.seconds)
         companions.finish(result, title=f"{options.content.stem} x {options.style.stem}")
@@ -99,11 +100,14 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
     return code
 
 
-def _for_others(description: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with names in place of paths: who is shown the picture need not know this machine's folders."""
-    weights, settings = description["weights"], description["settings"]
-    weights = weights | {name: Path(weights[name]).name for name in ("file", "normalized")}
-    return {**description, "weights": weights, "settings": settings | {"init": Path(settings["init"]).name}}
+def _recipe(options: Options, prepared: Prepared, result: "Result") -> str:
+    """What goes with the picture: how it can be made again."""
+    file, images = options.file, prepared.images
+    recipes = Recipes(options, prepared.weights, images.checksums or Checksums())
+    return recipes.text(
+        options.content, paintings_of(options), images.size, make_config(options), way=result.config,
+        image_size=file.image_size, upscale=file.upscale, style_scale=file.style_scale,
+    )  # fmt: skip
 
 
 def paint(

@@ -15,6 +15,8 @@ from jnst.io.masks import Color
 from jnst.io.paths import AnyPath, is_folder
 from jnst.io.pipes import STANDARD_INPUT
 
+MASKS, WEIGHTS = ("content_masks", "style_masks", "regions"), "style_blend_weights"
+"""names of options, columns and keys of recipes: of files, and of numbers"""
 EVERYWHERE = Path("all")
 """stands for a mask that is none"""
 
@@ -120,6 +122,30 @@ def blend(paths: Sequence[AnyPath], given: Blend) -> tuple[Painting, ...]:
             if file != EVERYWHERE:
                 paintings[k] = replace(paintings[k], **{name: MaskFile(file)})
     return _by_regions(paintings, given.regions) if given.regions else tuple(paintings)
+
+
+def unblend(paintings: Sequence[Painting]) -> tuple[list[AnyPath], Blend]:
+    """Returns what `blend` made paintings of.
+
+    Args:
+        paintings: of one style.
+
+    Returns:
+        Paths, and what is given beside them, the weights summing to the number of paintings.
+    """
+    regions = [p for p in paintings if p.mask is not None and p.mask.color is not None]
+    if regions:
+        each = list({(p.path, p.own_mask): p for p in reversed(regions) if p.own_mask}.values())[::-1]
+        each = list({(p.path, p.own_mask.path): p for p in each if p.own_mask}.values())
+        files = [p.mask.path for p in each[:1] if p.mask] + [p.own_mask.path for p in each if p.own_mask]
+        given = Blend(regions=tuple(files))
+    else:
+        each = list(paintings)
+        masks_of = [[EVERYWHERE if m is None else m.path for m in ms]
+                    for ms in ([p.mask for p in each], [p.own_mask for p in each])]  # fmt: skip
+        given = Blend(None, *(() if set(files) == {EVERYWHERE} else tuple(files) for files in masks_of))
+    weights = tuple(p.weight for p in each)
+    return [p.path for p in each], given if set(weights) == {1.0} else replace(given, weights=weights)
 
 
 def _one_each(count: int) -> str:

@@ -69,7 +69,7 @@ def group_class(name: str) -> type:
     """
     title, names = GROUPS[name]
     defaults = {field.name: field.default for field in fields(Config)}
-    helps = _field_comments()
+    helps = field_comments(Config)
     columns = []
     for field in names:
         assert defaults[field] is not MISSING, field
@@ -122,11 +122,15 @@ def text_to_setting(name: str, value: Any) -> Any:
 
 
 @cache
-def _field_comments() -> dict[str, str]:
-    """The string below each field of `Config`, on one line; empty where there is no source to read."""
-    comments = dict.fromkeys(_TYPES, "")
+def field_comments(kind: type) -> dict[str, str]:
+    """Returns the string below each field, on one line; empty where there is no source to read.
+
+    Args:
+        kind: a dataclass.
+    """
+    comments = dict.fromkeys((field.name for field in fields(kind)), "")
     try:
-        body = ast.parse(textwrap.dedent(inspect.getsource(Config))).body[0]
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     except OSError:
         return comments
     assert isinstance(body, ast.ClassDef)

@@ -7,6 +7,7 @@ picture is not where it should be; 130, 143 and 129 stopped by Ctrl-C, SIGTERM a
 
 import importlib
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from jnst.config import INIT_NAMES, Config
 from jnst.errors import InputError
 from jnst.io import image
 from jnst.io.atomic import sweep
+from jnst.io.checksums import Checksums
 from jnst.io.decode import read_size
 from jnst.io.paths import canonical, is_folder, parse_path
 from jnst.io.pipes import STANDARD_OUTPUT
@@ -33,11 +35,15 @@ if TYPE_CHECKING:
     from jnst.io.weights import Weights
 
 
-def run_single(options: Options) -> int:
+def run_single(
+    options: Options, *, load: "Callable[[Options], Weights]" = load_weights, way: Mapping[str, Any] | None = None
+) -> int:
     """Paints one picture from files to a file.
 
     Args:
         options: of the command line.
+        load: finds the weights.
+        way: settings that say how it is computed where the options leave that open; None: it is chosen.
 
     Returns:
         The exit code.
@@ -55,7 +61,7 @@ def run_single(options: Options) -> int:
     threading.Thread(target=importlib.import_module, args=("jnst.transfer",)).start()
     images = load_images(options, config)
     timer.phase("images")
-    weights = load_weights(options)
+    weights = load(options)
     timer.phase("weights")
     importlib.import_module("jnst.transfer")  # or waits for the thread
     if not options.machine.no_compilation_cache:
@@ -63,7 +69,7 @@ def run_single(options: Options) -> int:
 
         keep_compiled()
     timer.phase("import")
-    prepared = prepare(options, config, images, weights)
+    prepared = prepare(options, replace(config, **(way or {})), images, weights)
     if options.machine.plan:
         return print_plan(options, prepared)
     prepared = replace(prepared, config=choose_strategy(options, prepared))
@@ -141,22 +147,27 @@ def load_images(options: Options, config: Config) -> Images:
     file, content = options.file, options.content
     size = content_size(content, read_size(content), file.image_size, upscale=file.upscale)
     longer = round(max(size) * file.style_scale)
-    pixels, origin = image.read(content, size=size)
+    checksums = Checksums()
+    photograph = checksums.read(content, size=size)
     return Images(
-        pixels,
-        tuple(load_painting(painting, size, longer) for painting in paintings_of(options)),
-        None if config.init in INIT_NAMES else image.load(config.init, size=size),
-        origin,
+        photograph.pixels,
+        tuple(load_painting(painting, size, longer, load=checksums.load) for painting in paintings_of(options)),
+        None if config.init in INIT_NAMES else checksums.load(parse_path(config.init), size=size),
+        photograph.origin,
+        checksums,
     )
 
 
-def load_painting(painting: Painting, size: tuple[int, int], longer: int) -> tuple[Any, ...]:
+def load_painting(
+    painting: Painting, size: tuple[int, int], longer: int, *, load: Callable[..., Any] = image.load
+) -> tuple[Any, ...]:
     """Returns a painting as `stylize` takes it: image, mask, weight, own mask.
 
     Args:
         painting: in files.
         size: (height, width) of the result.
         longer: most pixels of the painting's longer side.
+        load: reads the pixels of a file, as `image.load` does.
 
     Raises:
         InputError: a file that cannot be read, or is too narrow; a mask of another shape than its picture.
@@ -172,7 +183,7 @@ def load_painting(painting: Painting, size: tuple[int, int], longer: int) -> tup
         return stored, mask and mask.load(size=size), painting.weight, None
     own_size = style_size(path, read_size(path), longer)
     return (
-        image.load(path, size=own_size), mask and mask.load(size=size), painting.weight, own and own.load(size=own_size)
+        load(path, size=own_size), mask and mask.load(size=size), painting.weight, own and own.load(size=own_size)
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import tyro
 
 from jnst.cli.checks import require_at_least, require_image, require_output
 from jnst.cli.options import (
+    MISSING_PATH,
     BalanceOptions,
     LayerOptions,
     NoNegation,
@@ -17,7 +18,7 @@ from jnst.cli.options import (
     ReportOptions,
     WeightOptions,
     hint,
-    parse_into,
+    parse_command,
     path_arg,
 )
 from jnst.cli.progress import display
@@ -38,7 +39,7 @@ from jnst.network.architecture import MIN_SIDE
 class StyleFileOptions:
     """Make a style file, NAME.style.h5: what is compared with a painting, at every size."""
 
-    painting: tyro.conf.Positional[Annotated[AnyPath, path_arg]]
+    painting: tyro.conf.Positional[Annotated[AnyPath, path_arg]] = MISSING_PATH
     """the painting"""
     output: Annotated[AnyPath | None, path_arg, hint("PATH", f"PAINTING{SUFFIX}", aliases=["-o"])] = None
     """the file to write"""
@@ -65,8 +66,10 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         InputError: something given cannot be used.
     """
-    options = parse_into(StyleFileOptions, arguments, tyro.MISSING_NONPROP, prog="jnst style")
+    options = parse_command(StyleFileOptions, arguments, name="style")
     painting = options.painting
+    if painting == MISSING_PATH:
+        raise InputError("PAINTING is required; see jnst style --help")
     output = options.output or Path(f"{painting.stem}{SUFFIX}")
     groups = {"balance": options.balance, "layer": options.layer}
     config = Config(**{name: getattr(group, name) for key, group in groups.items() for name in GROUPS[key][1]})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jnst.cli.jobfile import BatchRow
 from jnst.cli.keeping import Kept, save_or_keep
 from jnst.cli.progress import BatchReporter
+from jnst.cli.recipes import Recipes
 from jnst.cli.terminal import log
 from jnst.cli.traces import BatchTraces
 from jnst.errors import InputError
@@ -34,8 +35,9 @@ class Writer:
     """
 
     def __init__(
-        self, manifest: Manifest, reporter: BatchReporter, writing: Writing, *, traces: BatchTraces | None = None
-    ) -> None:
+        self, manifest: Manifest, reporter: BatchReporter, writing: Writing, *, traces: BatchTraces | None = None,
+        recipes: Recipes | None = None,
+    ) -> None:  # fmt: skip
         """Begins the thread.
 
         Args:
@@ -43,8 +45,10 @@ class Writer:
             reporter: is told of each picture, when it is written.
             writing: how the pictures are written.
             traces: of the pictures, where they are asked for.
+            recipes: that go into the pictures; None: none do.
         """
         self.manifest, self.reporter, self.writing, self.traces = manifest, reporter, writing, traces
+        self.recipes = recipes
         self.failures: dict[BatchRow, str] = {}
         self._pool, self._pending = ThreadPoolExecutor(1), list[tuple[BatchRow, Future[Kept]]]()
         self._lost, self._unrecorded = 0, False
@@ -93,6 +97,13 @@ class Writer:
         else:
             self.reporter.picture_done()
 
+    def _recipe(self, row: BatchRow, result: "Result") -> str:
+        assert self.recipes is not None
+        return self.recipes.text(
+            row.content, row.all_paintings, result.image.shape[1:3], row.config, way=result.config, batch=True,
+            image_size=row.image_size, upscale=row.upscale, style_scale=row.style_scale,
+        )  # fmt: skip
+
     def _write(self, row: BatchRow, result: "Result") -> Kept:
         assert result.image is not None
         try:
@@ -100,7 +111,8 @@ class Writer:
         except InputError:  # moved away meanwhile
             origin = Origin()
         begun = time.perf_counter()
-        kept = save_or_keep(result.image, row.output, origin=origin, writing=self.writing)
+        more = {"recipe": self._recipe(row, result)} if self.recipes else {}
+        kept = save_or_keep(result.image, row.output, origin=origin, writing=self.writing, **more)
         if self.traces:  # before the manifest's line, so that no picture that counts as done lacks its trace
             self.traces.write(row, result, kept.path or row.output, time.perf_counter() - begun)
         if kept.problem:

@@ -5,6 +5,7 @@ text) never stops them.
 """
 
 import contextlib
+import hashlib
 import io
 import logging
 import os
@@ -21,7 +22,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from jnst.errors import InputError
 from jnst.io import deep, heif, optional, pixels, tiff
 from jnst.io.color import SRGB, to_srgb
-from jnst.io.metadata import Origin, keep
+from jnst.io.metadata import DESCRIPTION, Origin, keep
 from jnst.io.paths import AnyPath, read_streamed, require_file, single_line
 from jnst.io.source import Source
 
@@ -59,6 +60,8 @@ class Decoded(NamedTuple):
     """the file's own (height, width)"""
     origin: Origin
     """with the opacity, of as many pixels"""
+    sha256: str
+    """of the file's bytes"""
 
 
 class Head(NamedTuple):
@@ -114,7 +117,7 @@ def decode(path: AnyPath, *, longest: int = 0) -> Decoded:
     Raises:
         InputError: no such file, not an image, a damaged or too large one.
     """
-    with _opened(path) as source:
+    with _opened(path, checksum=True) as source:
         height, width = source.size
         large = LARGE if source.space == SRGB else LARGE // 12  # converting colours takes 0.2 s a megapixel
         color, alpha = source.read(2 * longest if height * width > large else 0)
@@ -124,7 +127,7 @@ def decode(path: AnyPath, *, longest: int = 0) -> Decoded:
         turn = _TURNS.get(source.orientation, np.asarray)
         upright = np.ascontiguousarray(turn(rgb))[None]
         opacity = None if alpha is None or alpha.min() == 1 else np.ascontiguousarray(turn(alpha))
-        return Decoded(upright, _upright(source), _origin(source)._replace(alpha=opacity))
+        return Decoded(upright, _upright(source), _origin(source)._replace(alpha=opacity), source.sha256)
 
 
 def read_origin(path: AnyPath) -> Origin:
@@ -143,6 +146,24 @@ def read_origin(path: AnyPath) -> Origin:
         return _origin(source)
 
 
+def read_texts(path: AnyPath) -> Iterator[str | bytes]:
+    """Yields the texts that stand beside an image's pixels: EXIF's description, a PNG's texts, XMP packets.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: as of `read_size`; a damaged picture, where the texts are looked for behind its pixels.
+    """
+    with _opened(path) as source:
+        description = None
+        with contextlib.suppress(Exception):  # as of all EXIF
+            description = source.exif.get(DESCRIPTION) if source.exif is not None else None
+        if isinstance(description, str | bytes):
+            yield description
+        yield from source.texts()
+
+
 def _origin(source: Source) -> Origin:
     dpi = source.dpi
     if dpi and source.orientation > 4:
@@ -158,7 +179,7 @@ def _upright(source: Source) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _opened(path: AnyPath) -> Iterator[Source]:
+def _opened(path: AnyPath, *, checksum: bool = False) -> Iterator[Source]:
     """The image in a file; whatever is raised while it is open is told as the file's fault, in one line."""
     require_file(path)
     try:
@@ -166,10 +187,11 @@ def _opened(path: AnyPath) -> Iterator[Source]:
             whole = read_streamed(path)
             stream: Any = stack.enter_context(open(path, "rb")) if whole is None else io.BytesIO(whole)
             length = stream.seek(0, os.SEEK_END)
+            digest = _checksum(stream) if checksum else ""
             _silence_pillow()
             source = _open(stream, path, length, stack)
             _check_pixels(path, source, length)
-            yield source
+            yield replace(source, sha256=digest)
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -179,6 +201,11 @@ def _opened(path: AnyPath) -> Iterator[Source]:
         raise InputError(f"{path} needs more memory than there is; reduce it first") from None
     except Exception as error:  # decoders raise many kinds on damaged files, struct.error and IndexError among them
         raise InputError(f"{path} cannot be read ({single_line(error)}); give a whole image file") from None
+
+
+def _checksum(stream: Any) -> str:
+    stream.seek(0)
+    return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _silence_pillow() -> None:
@@ -225,7 +252,7 @@ def _open_tiff(
         single = file.mode.startswith(("I", "F"))
         return source if single else replace(source, read=_telling(source, path, 16))
     exact = stack.enter_context(tiff.open_tiff(stream, path, length))
-    return replace(exact, exif=source.exif, dpi=source.dpi)
+    return replace(exact, exif=source.exif, dpi=source.dpi, texts=source.texts)
 
 
 def _telling(source: Source, path: AnyPath, depth: int) -> Any:

@@ -10,13 +10,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, features
+from PIL import Image, PngImagePlugin, features
 
 from jnst.errors import InputError
 from jnst.io import optional
 from jnst.io.color import from_srgb, srgb_profile
 from jnst.io.metadata import Origin, has_directories, make_exif, read_exif
 from jnst.io.paths import AnyPath, single_line
+from jnst.io.recipe import xmp_packet
 
 
 class Kind(NamedTuple):
@@ -49,6 +50,8 @@ KINDS = {
 _JPEGXL_DISTANCE = 0.5  # of Butteraugli; 1 is just noticeable
 _SEGMENT = 65_000  # bytes of EXIF that a JPEG can hold
 _SOFTWARE = "jnst"
+_PNG_RECIPE, _PNG_XMP = "jnst", "XML:com.adobe.xmp"  # keywords of PNG's texts
+_TIFF_XMP = 700
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ def encode(
     path: AnyPath,
     *,
     description: str = "",
+    recipe: str = "",
     origin: Origin = Origin(),  # noqa: B008 - frozen
     writing: Writing = Writing(),
 ) -> bytes:
@@ -104,7 +108,8 @@ def encode(
     Args:
         image: RGB (sRGB) in [0, 1], transparency laid on white.
         path: whose extension counts.
-        description: text for EXIF's ImageDescription.
+        description: text for EXIF's ImageDescription; empty: the recipe.
+        recipe: as of `recipe.Recipe.text`, for EXIF, XMP and a PNG's text.
         origin: of the photograph.
         writing: how.
 
@@ -133,17 +138,17 @@ def encode(
         values = np.round(pixels * np.iinfo(kind_of_integer).max).astype(kind_of_integer)
     else:
         values = dither(pixels)
-    facts = {"description": description, "software": _SOFTWARE, "is_srgb": profile == srgb_profile()}
+    facts = {"description": description or recipe, "software": _SOFTWARE, "is_srgb": profile == srgb_profile()}
     exif = make_exif(origin, keep_gps=writing.keep_gps, **facts)
     if kind.name == "JPEG" and len(exif) > _SEGMENT:
         exif = make_exif(Origin(), keep_gps=False, **facts)
     try:
         if kind.name == "JPEG XL":
-            return _jpegxl(values, exif)
+            return _jpegxl(values, exif, recipe)
         if writing.bits == 16:
             write = _png_of_16_bits if kind.name == "PNG" else _tiff_of_16_bits
-            return write(values, exif, profile, origin.dpi)
-        return _by_pillow(values, kind, exif, profile, origin.dpi)
+            return write(values, exif, profile, origin.dpi, recipe)
+        return _by_pillow(values, kind, exif, profile, origin.dpi, recipe)
     except (OSError, ValueError, RuntimeError, struct.error) as error:  # as a JPEG of more than 65,535 pixels a side
         raise InputError(f"{path} cannot be written ({single_line(error)}); give another format") from None
 
@@ -168,18 +173,31 @@ def dither(pixels: Float[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w c"]:
     return levels.astype(np.uint8)
 
 
-def _by_pillow(values: np.ndarray, kind: Kind, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
+def _by_pillow(
+    values: np.ndarray, kind: Kind, exif: bytes, profile: bytes, dpi: tuple[float, float] | None, recipe: str
+) -> bytes:
     whole, more = io.BytesIO(), dict(kind.options)
     if dpi and kind.name in ("PNG", "JPEG", "TIFF"):
         more["dpi"] = dpi
     if kind.name == "TIFF" and has_directories(exif):  # Pillow compresses by libtiff, which writes none
         del more["compression"]
     tags = read_exif(exif) if kind.name == "TIFF" else exif  # whose bytes it would read, and write in ASCII
+    packet = xmp_packet(recipe).encode() if recipe else b""
+    if packet and kind.name == "PNG":
+        more["pnginfo"] = PngImagePlugin.PngInfo()
+        more["pnginfo"].add_itxt(_PNG_RECIPE, recipe)
+        more["pnginfo"].add_itxt(_PNG_XMP, packet.decode())
+    elif packet and isinstance(tags, Image.Exif):
+        tags[_TIFF_XMP] = packet
+    elif packet and (kind.name != "JPEG" or len(packet) <= _SEGMENT):
+        more["xmp"] = packet
     Image.fromarray(values).save(whole, kind.name, exif=tags, icc_profile=profile, **more)
     return whole.getvalue()
 
 
-def _png_of_16_bits(values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
+def _png_of_16_bits(
+    values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[float, float] | None, recipe: str
+) -> bytes:
     """By imagecodecs, which writes pixels only: what stands beside them goes behind the head."""
     whole = optional.find("imagecodecs").png_encode(values)
     head = 8 + 25  # signature and IHDR
@@ -188,6 +206,9 @@ def _png_of_16_bits(values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[
         across, down = (round(number / 0.0254) for number in dpi)
         beside += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
     beside += _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    texts = {_PNG_RECIPE: recipe, _PNG_XMP: xmp_packet(recipe)} if recipe else {}
+    for keyword, text in texts.items():  # not compressed, without a language
+        beside += _chunk(b"iTXt", keyword.encode() + bytes(5) + text.encode())
     return whole[:head] + beside + whole[head:]
 
 
@@ -195,10 +216,15 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _tiff_of_16_bits(values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[float, float] | None) -> bytes:
+def _tiff_of_16_bits(
+    values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple[float, float] | None, recipe: str
+) -> bytes:
     """By tifffile; of EXIF the tags that are a TIFF's own, which are texts."""
     whole = io.BytesIO()
     texts = [(tag, 2, 0, text, True) for tag, text in read_exif(exif).items() if isinstance(text, str | bytes)]
+    if recipe:
+        packet = xmp_packet(recipe).encode()
+        texts.append((_TIFF_XMP, 1, len(packet), packet, True))
     optional.find("tifffile").imwrite(
         whole, values, photometric="rgb", compression="zlib", predictor=True, metadata=None, software=False,
         iccprofile=profile, extrasamples=["unassalpha"] if values.shape[-1] == 4 else None, extratags=texts,
@@ -207,10 +233,12 @@ def _tiff_of_16_bits(values: np.ndarray, exif: bytes, profile: bytes, dpi: tuple
     return whole.getvalue()
 
 
-def _jpegxl(values: np.ndarray, exif: bytes) -> bytes:
-    """Of sRGB; without loss where it has 16 bits. EXIF is a box of the container, behind the code stream."""
+def _jpegxl(values: np.ndarray, exif: bytes, recipe: str) -> bytes:
+    """Of sRGB; without loss where it has 16 bits. EXIF and XMP are boxes of the container, behind the code stream."""
     exact = values.dtype == np.uint16
     options = {"lossless": True} if exact else {"distance": _JPEGXL_DISTANCE}
     whole = optional.find("imagecodecs").jpegxl_encode(values, usecontainer=True, **options)
-    tags = b"\0\0\0\0" + exif.removeprefix(b"Exif\0\0")
-    return whole + struct.pack(">I", 8 + len(tags)) + b"Exif" + tags
+    boxes = {b"Exif": bytes(4) + exif.removeprefix(b"Exif\0\0")}
+    if recipe:
+        boxes[b"xml "] = xmp_packet(recipe).encode()
+    return whole + b"".join(struct.pack(">I", 8 + len(box)) + kind + box for kind, box in boxes.items())

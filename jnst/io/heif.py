@@ -10,6 +10,7 @@ from PIL import Image
 
 from jnst.io import color, optional
 from jnst.io.deep import to_samples
+from jnst.io.metadata import DESCRIPTION
 from jnst.io.paths import AnyPath
 from jnst.io.pixels import space_of_exif
 from jnst.io.source import Source
@@ -69,6 +70,7 @@ def open_heif(stream: Any, path: AnyPath) -> Iterator[Source]:
         space=space,
         is_transparent="A" in file.mode,
         exif=exif,
+        texts=lambda: (text for text in [file.info.get("xmp")] if isinstance(text, str | bytes)),
     )
 
 
@@ -97,7 +99,31 @@ def open_jpegxl(stream: Any, path: AnyPath) -> Iterator[Source]:
             raise ValueError(f"samples of type {values.dtype}")
         return to_samples(values, size, float(np.iinfo(values.dtype).max), least)
 
-    yield Source(size, read, is_transparent=True)  # perhaps: the pixels tell
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):  # as of all EXIF
+        exif.load(b"Exif\0\0" + next(_boxes(data, b"Exif"), b"")[4:])
+    # opacity: perhaps, the pixels tell. The tags are for their texts alone: nothing else of them was ever kept
+    yield Source(size, read, is_transparent=True, texts=lambda: (*_boxes(data, b"xml "), *_description(exif)))
+
+
+def _description(exif: Image.Exif) -> list[str]:
+    text = exif.get(DESCRIPTION)
+    return [text] if isinstance(text, str) else []
+
+
+def _boxes(data: bytes, wanted: bytes) -> Iterator[bytes]:
+    """The contents of the boxes of one kind in a container. Source: ISO/IEC 14496-12, 4.2."""
+    place = 0
+    while place + 8 <= len(data):
+        size, kind, body = int.from_bytes(data[place : place + 4]), data[place + 4 : place + 8], 8
+        if size == 1:
+            size, body = int.from_bytes(data[place + 8 : place + 16]), 16
+        end = place + size if size else len(data)  # 0: to the end
+        if end < place + body:
+            return
+        if kind == wanted:
+            yield data[place + body : end]
+        place = end
 
 
 def size_of_jpegxl(data: bytes) -> tuple[int, int]:

@@ -50,6 +50,8 @@ class Photograph(NamedTuple):
     """RGB (sRGB) in [0, 1], transparency laid on white"""
     origin: Origin
     """EXIF, colour profile, resolution, and opacity of the same size"""
+    sha256: str = ""
+    """of the file's bytes"""
 
 
 def read(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | None = None) -> Photograph:
@@ -61,20 +63,20 @@ def read(path: str | AnyPath, *, image_size: int = 0, size: tuple[int, int] | No
         size: as of `load`.
 
     Returns:
-        Pixels and origin.
+        Pixels, origin and the file's checksum.
 
     Raises:
         InputError: as of `load`.
     """
     path = parse_path(path)
-    pixels, (height, width), origin = decode(path, longest=max(size) if size else image_size)
+    pixels, (height, width), origin, sha256 = decode(path, longest=max(size) if size else image_size)
     if min(height, width) < MIN_SIDE:
         raise InputError(f"{path} is {width}x{height} pixels; both sides need at least {MIN_SIDE}")
     target = size or fit((height, width), image_size)
     if origin.alpha is not None:
         opacity = np.repeat(origin.alpha[None, ..., None], 3, -1)
         origin = origin._replace(alpha=np.ascontiguousarray(resize(opacity, *target)[0, ..., 0]))
-    return Photograph(resize(pixels, *target), origin)
+    return Photograph(resize(pixels, *target), origin, sha256)
 
 
 def read_origin(path: AnyPath, size: tuple[int, int]) -> Origin:
@@ -166,6 +168,7 @@ def save(
     path: str | AnyPath,
     *,
     description: str = "",
+    recipe: str = "",
     origin: Origin = Origin(),  # noqa: B008 - a tuple
     writing: Writing = Writing(),  # noqa: B008 - frozen
 ) -> None:
@@ -175,6 +178,7 @@ def save(
         image: RGB in [0, 1].
         path: ends in .png, .jpg, .jpeg (quality 95, 4:4:4), .webp, .tif, .tiff, .avif or .jxl.
         description: text for the file's EXIF ImageDescription.
+        recipe: how the picture was made, as JSON, for all places that the format has (`jnst.io.recipe`).
         origin: of the photograph, whose EXIF, resolution and opacity go with it.
         writing: bits, colour space, and what of the photograph is kept.
 
@@ -183,7 +187,7 @@ def save(
     """
     path = parse_path(path)
     require_image_format(path, writing=writing) if is_object(path) else require_writable(path, writing=writing)
-    content = encode(image, path, description=description, origin=origin, writing=writing)
+    content = encode(image, path, description=description, recipe=recipe, origin=origin, writing=writing)
     write_whole(path, lambda file: file.write(content))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ def open_pillow(file: Image.Image) -> Source:
     orientation = 1 if file.format == "TIFF" or exif is None else orientation_of(exif)
     space, transparent = space_of(file, exif, chunks), bool(file.has_transparency_data)
     return Source(
-        (height, width), lambda least: _read(file, least), orientation, space, transparent, exif, dpi_of(file)
-    )
+        (height, width), lambda least: _read(file, least), orientation, space, transparent, exif, dpi_of(file),
+        lambda: texts_of(file),
+    )  # fmt: skip
 
 
 def samples_of(file: Image.Image) -> Samples:
@@ -106,6 +108,19 @@ def exif_of(file: Image.Image, chunks: dict[bytes, bytes]) -> Image.Exif | None:
         return exif
     except Exception:  # whatever Pillow's reader of EXIF raises: the pixels are there without it
         return None
+
+
+def texts_of(file: Image.Image) -> Iterator[str | bytes]:
+    """Yields the texts beside the pixels: a PNG's, XMP packets, comments.
+
+    Args:
+        file: opened; the pixels of a PNG are decoded only where the texts before them were not enough.
+    """
+    seen = {key: value for key, value in file.info.items() if isinstance(value, str | bytes)}
+    yield from seen.values()
+    if file.format == "PNG":
+        file.load()  # or the texts behind the pixels are not there
+        yield from (value for key, value in file.info.items() if isinstance(value, str | bytes) and key not in seen)
 
 
 def orientation_of(exif: Image.Exif) -> int:

@@ -1,6 +1,6 @@
 """What readers of picture files give: an opened picture, and its samples as they lie in the file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,6 +36,10 @@ class Source:
     """whether the head tells of opacity"""
     exif: Image.Exif | None = None
     dpi: tuple[float, float] | None = None
+    texts: Callable[[], Iterable[str | bytes]] = tuple
+    """reads the texts beside the pixels, XMP packets among them; those of EXIF are not"""
+    sha256: str = ""
+    """of the file's bytes; empty where nobody asked"""
 
 
 def to_unit(values: np.ndarray, *, limit: float = 0, least: int = 0) -> np.ndarray:

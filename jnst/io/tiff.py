@@ -16,6 +16,7 @@ from jnst.io.source import Samples, Source, to_unit, unmultiply
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS, _PLANAR, _SAMPLE_FORMAT, _COMPRESSION = 258, 284, 339, 259
 _ORIENTATION, _PROFILE = 274, 34675
+_TEXTS = (270, 700)  # EXIF's ImageDescription, XMP
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5  # photometric interpretations
 _CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
 _MULTIPLIED, _ALPHA = 1, 2  # of extra samples
@@ -87,6 +88,7 @@ def open_tiff(stream: Any, path: AnyPath, length: int) -> Iterator[Source]:
             orientation if orientation in range(1, 9) else 1,
             color.Space(profile) if usable else color.SRGB,
             is_transparent=bool(page.extrasamples) and page.extrasamples[0] in (_MULTIPLIED, _ALPHA),
+            texts=lambda: (text for text in map(page.tags.valueof, _TEXTS) if isinstance(text, str | bytes)),
         )
 
 

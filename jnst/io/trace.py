@@ -142,8 +142,7 @@ def write_trace(
 
 
 def _header(fields: Mapping[str, Any]) -> dict[str, Any]:
-    device = jax.local_devices()[0]
-    about = {"device": f"{device.platform}: {device.device_kind}", "versions": versions()}
+    about = {"device": device(), "versions": versions()}
     return {"record": "header", **fields, **about}
 
 
@@ -168,6 +167,12 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def device() -> str:
+    """Returns the platform and the kind of this machine's devices, such as "gpu: NVIDIA H100"."""
+    first = jax.local_devices()[0]
+    return f"{first.platform}: {first.device_kind}"
 
 
 def versions() -> dict[str, str]:

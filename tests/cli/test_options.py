@@ -93,7 +93,7 @@ def test_what_is_not_given_is_missing():
 
 
 def test_the_help_of_a_setting_is_its_comment_with_names_as_flags():
-    comments = settings_module._field_comments()
+    comments = settings_module.field_comments(Config)
     assert comments["pooling"] == "pooling between the blocks of the network"
     assert all(comments.values())
     assert "\n" not in "".join(comments.values())

@@ -10,7 +10,7 @@ from PIL import Image
 from jnst import InputError
 from jnst.cli.main import main
 from jnst.cli.options import parse
-from jnst.cli.paintings import Blend, MaskFile, Painting, blend, paintings_of
+from jnst.cli.paintings import EVERYWHERE, Blend, MaskFile, Painting, blend, paintings_of, unblend
 from jnst.io import image, masks
 
 RED, BLUE = (2, 0, 0), (0, 0, 2)
@@ -162,3 +162,30 @@ def test_a_mask_reads_grey_and_brings_it_to_a_size(two):
     assert mask[0, :, :16].min() > 0.95
     with pytest.raises(InputError, match="its picture 36x36"):
         masks.load_mask(two / "left.png", (36, 36))
+
+
+def test_what_was_given_is_found_again_in_the_paintings(two):
+    warm, cold, left = (two / name for name in ("warm.png", "cold.png", "left.png"))
+    halves, red, blue = (two / name for name in ("halves.png", "red.png", "blue.png"))
+    for given in (
+        Blend(),
+        Blend((1.5, 0.5)),
+        Blend(None, (left, EVERYWHERE), ()),
+        Blend((0.5, 1.5), (), (EVERYWHERE, EVERYWHERE)),
+        Blend((1.5, 0.5), (), (), (halves, red, blue)),
+        Blend(None, (), (), (halves, halves, blue)),
+    ):
+        expected = Blend(given.weights) if set(given.style_masks) == {EVERYWHERE} else given
+        assert unblend(blend([warm, cold], given)) == ([warm, cold], expected)
+
+
+def test_a_picture_of_several_paintings_is_replayed(two, capsys):
+    for how in (["--content-masks", "left.png", "all", "--style-blend-weights", "3", "1"],
+                ["--regions", "halves.png", "red.png", "blue.png"]):  # fmt: skip
+        paint(two, *how)
+        again = two / "out-again.png"
+        assert main(["replay", str(two / "out.png"), "--no-compilation-cache", "--overwrite"]) == 0, how
+        np.testing.assert_array_equal(image.load(again), image.load(two / "out.png"))
+    (two / "halves.png").write_bytes((two / "red.png").read_bytes())
+    assert main(["replay", str(two / "out.png"), "--no-compilation-cache", "--overwrite"]) == 2
+    assert "halves.png is not the file" in capsys.readouterr().err
