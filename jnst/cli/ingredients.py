@@ -40,7 +40,9 @@ def find_inputs(recipe: Recipe, picture: AnyPath, given: Sequence[AnyPath]) -> d
     """
     unknown = [role for role in recipe.inputs if role not in ROLES]
     if unknown:
-        raise InputError(f"{picture} was painted with inputs that this jnst does not know ({unknown[0]}); update jnst")
+        raise InputError(
+            f"{picture} was painted with inputs that this jnst does not know ({unknown[0][:40]}); update jnst"
+        )
     for role, most in (("content", 1), ("init", 1), ("normalize_with", 1)):
         if len(recipe.inputs.get(role, ())) > most or (role == "content" and not recipe.inputs.get(role)):
             raise InputError(f"{picture}: its recipe is damaged ({role}); give the picture as jnst has written it")

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from jnst.io.weights import Weights
 
 
+_MOST_VERSIONS = 20  # that are told: a picture may come from anywhere
+
+
 @dataclass(frozen=True)
 class ReplayOptions:
     """Paint a picture again from the recipe in it, and tell whether it is the same."""
@@ -185,7 +188,8 @@ def _others(recipe: Recipe, *, same: bool) -> str:
     from jnst.io.trace import device, versions
 
     now, then = {**versions(), "device": device()}, {**recipe.versions, "device": recipe.device}
-    told = [f"{name} {then.get(name) or 'unknown'}, now {now.get(name) or 'none'}" for name in {**then, **now}
+    names = list({**now, **then})[:_MOST_VERSIONS]
+    told = [f"{name[:40]} {then.get(name, 'unknown')[:40]}, now {now.get(name, 'none')}" for name in names
             if then.get(name) != now.get(name)]  # fmt: skip
     more = ["it was painted beside others in a batch"] if recipe.batch and not same else []
     return "".join(f"; {text}" for text in [*told, *more])

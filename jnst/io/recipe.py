@@ -25,6 +25,7 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <jnst:recipe>{text}</jnst:recipe></rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>"""
 _MOST = 2**22  # letters of a text that is looked at
+_LONGEST_NAME = 255
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -167,7 +168,7 @@ def parse_recipe(text: str) -> Recipe:
     if number > FORMAT:
         raise InputError(f"its recipe is of format {number}, this jnst reads {FORMAT}; update jnst")
     height, width = _size(told.get("image_size"))
-    inputs = {role: tuple(map(_input_file, _typed(f"inputs {role}", files, list)))
+    inputs = {role: tuple(map(_input_file, _typed("an input", files, list)))
               for role, files in _typed("inputs", told.get("inputs"), dict).items()}  # fmt: skip
     groups = {name: _typed(name, told.get(name), dict) for name in ("settings", "options", "weights")}
     return Recipe(
@@ -199,7 +200,7 @@ def _input_file(value: Any) -> InputFile:
     """A name is no path: what stands in a picture from elsewhere leads to no other folder."""
     told = _typed("an input", value, dict)
     name, digest = _typed("an input's name", told.get("name"), str), _typed("a checksum", told.get("sha256", ""), str)
-    if "/" in name or "\0" in name or name in ("", ".", ".."):
+    if "/" in name or "\0" in name or name in ("", ".", "..") or len(name) > _LONGEST_NAME:
         _refuse("the name of an input is none")
     if digest and not _DIGEST.fullmatch(digest):
         _refuse("a checksum is none")
@@ -207,4 +208,4 @@ def _input_file(value: Any) -> InputFile:
 
 
 def _texts(name: str, values: Mapping[str, Any]) -> dict[str, str]:
-    return {key: _typed(f"{name} {key}", value, str) for key, value in values.items()}
+    return {key: _typed(name, value, str) for key, value in values.items()}

@@ -1,6 +1,7 @@
 """Recipes of painted pictures, single and of a batch, and pictures that are painted again from them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,3 +157,16 @@ def test_what_differs_is_told():
     clear = photograph._replace(origin=image.Origin(alpha=np.zeros((48, 64), np.float32)))
     assert "by at most 255 of 255" in replay.compare(photograph, clear)[1]
     assert replay.compare(photograph, photograph._replace(pixels=pixels[:, :40]))[1] == "64x40 pixels, {} has 64x48"
+
+
+def test_what_is_not_as_it_was_is_told(painted):
+    recipe = read_recipe(painted / "out.png")
+    now = {"jax": "9" * 99}
+    line = replay._others(replace(recipe, versions=now, device="tpu: v5e", batch=True), same=False)
+    assert line.count("; ") > 3
+    assert f"; jax {'9' * 40}, now " in line
+    assert "; device tpu: v5e, now cpu: " in line
+    assert line.endswith("; it was painted beside others in a batch")
+    from jnst.io.trace import device, versions
+
+    assert replay._others(replace(recipe, versions=versions(), device=device()), same=True) == ""

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import picture
+from hypothesis import given
+from hypothesis import strategies as st
 from picture_files import chunk
 from PIL import Image
 
@@ -141,6 +143,20 @@ def test_what_is_damaged_is_one_line(change):
         find_recipe(["a comment", text], X)
     assert "\n" not in str(caught.value)
     assert find_recipe([text, RECIPE.text()], X) == RECIPE  # another place has it whole
+
+
+@given(st.data())
+def test_whatever_a_text_holds_ends_in_one_line(data):
+    text = bytearray(data.draw(st.sampled_from([RECIPE.text(), xmp_packet(RECIPE.text())])).encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
+    line = ""
+    try:
+        assert isinstance(find_recipe([bytes(text)], X), Recipe)
+    except InputError as error:
+        line = str(error)
+    assert len(line.splitlines()) <= 1
+    assert len(line) < 500
 
 
 @pytest.mark.parametrize("text", [RECIPE.text()[:-9], '{"recipe":' + "[" * 100_000, f"<a xmlns='{NAMESPACE}'"])
