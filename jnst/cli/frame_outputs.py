@@ -89,6 +89,9 @@ def open_output(path: Path, size: tuple[int, int], rate: Fraction) -> FrameOutpu
         size: (height, width) of the frames.
         rate: frames a second.
 
+    Returns:
+        What takes the frames.
+
     Raises:
         UnwritableError: a place that cannot be written.
     """

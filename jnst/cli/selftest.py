@@ -51,6 +51,9 @@ def paint(params: Mapping[str, Any]) -> Outcome:
     Args:
         params: of the network.
 
+    Returns:
+        How it went.
+
     Raises:
         RuntimeError: of the device, as out of memory.
     """
