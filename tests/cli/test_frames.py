@@ -11,6 +11,7 @@ from cli_helpers import FAST
 from jnst.cli.main import main
 from jnst.errors import InputError, OutOfMemory
 from jnst.io import image, optional
+from jnst.io.atomic import UnwritableError
 from jnst.io.clip import Clip, open_clip
 from jnst.io.film import Film
 from jnst.records import Result
@@ -141,6 +142,27 @@ def test_too_little_memory_is_one_line(clip, painted, capsys):
     painted.answers = [OutOfMemory("no")]
     assert frames(clip, "-o", clip / "out.gif") == 2
     assert capsys.readouterr().err == "jnst: not enough memory for 48x44 pixels; give a smaller --image-size\n"
+    assert not (clip / "out.gif").exists()
+    painted.answers = [None, OutOfMemory("no")]
+    assert frames(clip, "-o", clip / "out.gif") == 1
+    assert open_clip(clip / "out.gif").frames == 1
+
+
+def test_what_nobody_has_foreseen_keeps_the_frames_so_far(clip, painted):
+    painted.answers = [None, None, ZeroDivisionError()]
+    with pytest.raises(ZeroDivisionError):
+        frames(clip, "-o", clip / "out.gif")
+    assert open_clip(clip / "out.gif").frames == 2
+
+
+def test_a_full_disk_is_one_line(clip, painted, capsys, monkeypatch):
+    def full(film, picture):
+        raise UnwritableError(film.path, OSError(28, "No space left on device"))
+
+    monkeypatch.setattr(Film, "add", full)
+    assert frames(clip, "-o", clip / "out.gif", "--quiet") == 2
+    line = f"jnst: {clip / 'out.gif'} cannot be written (No space left on device); choose another place\n"
+    assert capsys.readouterr().err == line
     assert not (clip / "out.gif").exists()
 
 
