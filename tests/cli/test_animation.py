@@ -9,6 +9,7 @@ import pytest
 
 from jnst.cli import animation
 from jnst.cli.animation import HELD_SECONDS, Animation, callback_interval, frame_interval
+from jnst.io import optional
 from jnst.io.atomic import UnwritableError
 from jnst.io.clip import open_clip
 from jnst.records import Iteration, Progress
@@ -55,13 +56,18 @@ def test_frames_of_the_start_of_coarse_scales_and_of_the_picture(tmp_path):
     assert clip.frames / clip.rate == pytest.approx(HELD_SECONDS + 2 / 11, abs=0.03)
 
 
+@pytest.mark.skipif(optional.find("av") is None, reason="needs the extra video")
 def test_a_run_that_begins_again_begins_its_film_again(tmp_path):
-    made = Animation(tmp_path / "a.gif", SIZE, 4)
+    made = Animation(tmp_path / "a.mp4", SIZE, 4)
     made.begin(lambda: grey(0.0))
     made.take(progress(1, grey(0.5)))
     made.begin(lambda: grey(0.2))
+    assert len(os.listdir(tmp_path)) == 1  # half a film, and not two
     made.finish(grey(1.0))
-    assert open_clip(tmp_path / "a.gif").frames == 2
+    assert os.listdir(tmp_path) == ["a.mp4"]
+    (_, first), *others = open_clip(tmp_path / "a.mp4").pictures(SIZE)
+    assert first.mean() == pytest.approx(0.2, abs=0.02)
+    assert len(others) == HELD_SECONDS * made.rate
 
 
 def test_without_a_path_nothing_is_done(tmp_path):

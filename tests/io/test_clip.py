@@ -13,7 +13,9 @@ from jnst.io.clip import open_clip
 from jnst.io.film import Film
 
 needs_av = pytest.mark.skipif(optional.find("av") is None, reason="needs the extra video")
-PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nother.ts\n#EXT-X-ENDLIST\n"
+Y4M = b"YUV4MPEG2 W32 H32 F10:1 Ip A1:1 C420jpeg\nFRAME\n" + bytes(32 * 32 * 3 // 2)  # of no listed format
+HLS = b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nother.mp4\n#EXT-X-ENDLIST\n"
+CONCAT = b"ffconcat version 1.0\nfile other.mp4\n"
 
 
 def grey(level, height=32, width=48):
@@ -80,7 +82,7 @@ def test_a_film_that_a_telephone_turned_stands_upright(tmp_path):
 
 
 @needs_av
-@pytest.mark.parametrize("content", [b"", b"not a film", PLAYLIST.encode(), b"ffconcat version 1.0\nfile other.mp4\n"])
+@pytest.mark.parametrize("content", [b"", b"not a film", Y4M, HLS, CONCAT])
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
 def test_what_is_no_film_is_one_line(tmp_path, content, ending):
     film_of(tmp_path / "other.mp4")
