@@ -16,7 +16,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 POSITIONAL = {("cli.main", "main"), ("optim.jaxopt_api", "LBFGSB.init_state"), ("optim.jaxopt_api", "LBFGSB.update")}
 # only these packages import that
 ONLY = {"tyro": "cli", "rich": "cli", "PIL": "io", "h5py": "io", "pooch": "io", "etils": "io"}
-OPTIONAL = ("imagecodecs", "tifffile", "pi_heif")  # by jnst.io.optional alone, which imports them by name
+# by jnst.io.optional alone, which imports them by name
+OPTIONAL = ("imagecodecs", "tifffile", "pi_heif", "av", "matplotlib")
 # part of jnst: what else of jnst it may import
 MAY_IMPORT = {
     "errors": (),

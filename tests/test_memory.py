@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jnst.memory import _of_control_groups, free, peak_of_process, resident
+from jnst import memory
+from jnst.memory import _of_control_groups, free, limits, peak_of_process, resident
 
 
 def test_the_peak_grows_with_what_is_held():
@@ -115,3 +116,19 @@ def test_a_real_group_counts(real_group):
     code = "import os, sys; open(sys.argv[1], 'w').write(str(os.getpid())); from jnst.memory import free; print(free())"
     child = subprocess.run([sys.executable, "-c", code, str(real_group)], capture_output=True, text=True, check=True)
     assert 2 * 10**8 < int(child.stdout) < 3 * 10**8
+
+
+def test_every_limit_is_told_by_what_sets_it(tmp_path, monkeypatch):
+    mounts = tmp_path / "cgroup"
+    group(mounts, memory_current="999", memory_stat="")
+    group(mounts / "pods", memory_max="5000\n", memory_current="3000\n", memory_stat="")
+    group(mounts / "pods/one", memory_max="max\n", memory_current="1000\n", memory_stat="")
+    monkeypatch.setattr(memory, "_PROC", process(tmp_path / "proc", "0::/pods/one\n"))
+    monkeypatch.setattr(memory, "_MOUNTS", mounts)
+    monkeypatch.setattr(memory.resource, "getrlimit", lambda which: (7000, 7000))
+    found = limits()
+    assert (found["control group"], found["address space"]) == (5000, 7000)
+    assert sys.platform != "linux" or found["machine"] > 10**8
+    (mounts / "pods/memory.max").write_text("max")
+    monkeypatch.setattr(memory.resource, "getrlimit", lambda which: (memory.resource.RLIM_INFINITY, 7000))
+    assert set(limits()) <= {"machine"}

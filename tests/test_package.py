@@ -47,5 +47,5 @@ def test_the_licence_and_the_extras_are_told(wheel):
     metadata = read(wheel, "METADATA")
     assert "License-Expression: MIT\n" in metadata
     assert read(wheel, "licenses/LICENSE").startswith("MIT License")
-    for extra in ("s3", "gs", "az", "photo", "test", "bench", "study", "reference", "dev"):
+    for extra in ("s3", "gs", "az", "photo", "video", "plot", "test", "bench", "study", "reference", "dev"):
         assert f"Provides-Extra: {extra}\n" in metadata

@@ -40,7 +40,6 @@ def require_companions(options: Options, taken: Set[AnyPath]) -> None:
         if path:
             require(path)
             require_output(path, option=option, inputs=taken, overwrite=options.file.overwrite, as_image=False)
-            taken.add(canonical(path))
 
 
 class Companions:

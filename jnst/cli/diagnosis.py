@@ -196,8 +196,11 @@ def _weights(found: Diagnosis, path: str | None, backbone: Backbone) -> dict[str
         loaded = weights.find(path=str(place.path), backbone=backbone)
     except (InputError, OSError) as error:
         told = hide_home(str(error) if isinstance(error, InputError) else f"{place.path}: {single_line(error)}")
-        source = " or unset JNST_WEIGHTS" if "JNST_WEIGHTS" in place.why else ""
-        found.problems.append(Problem(told, f"delete or replace that file{source}; docs/weights.md"))
+        given = {
+            "given": "give another file by --weights",
+            "named by JNST_WEIGHTS": "correct or unset it",
+        }
+        found.problems.append(Problem(told, given.get(place.why, "delete that file, and run this again")))
         return {}
     found.weights |= {"architecture": loaded.architecture, "sha256": loaded.sha256, "source": loaded.source}
     return dict(loaded.params)

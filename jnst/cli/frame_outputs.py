@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from jnst.cli.checks import require_folder_place, require_output
 from jnst.errors import InputError
 from jnst.io import image
+from jnst.io.atomic import UnwritableError
 from jnst.io.film import KEPT_BYTES, Film, kept_bytes, require_film
 from jnst.io.paths import canonical, is_folder, listdir
 
@@ -90,7 +91,7 @@ def open_output(path: Path, size: tuple[int, int], rate: Fraction) -> FrameOutpu
         rate: frames a second.
 
     Returns:
-        The output, to be closed.
+        What takes the frames.
 
     Raises:
         UnwritableError: a place that cannot be written.
@@ -117,7 +118,10 @@ class _FilmOutput:
         return self
 
     def __exit__(self, kind: Any, error: Any, at: Any) -> None:
-        self.film.__exit__(kind, error, at)
+        if isinstance(error, UnwritableError):
+            self.film.abandon()
+        else:
+            self.film.close()  # whatever it was: hours may be in it
 
 
 class _Folder:

@@ -234,20 +234,20 @@ class Painter:
             What ended it before its time, in one line; empty where nothing did.
 
         Raises:
-            InputError: the clip cannot even begin, or a place takes no more.
+            InputError: the first frame cannot be read or painted, or a place takes no more.
         """
         began = time.perf_counter()
         frames = self.task.clip.pictures(self.task.size, every=self.task.every)
         while not signals:
             try:
                 number, pixels = next(frames, (None, None))
+                if number is None:
+                    break
+                result = self._frame(pixels, lambda progress: self._show(show, progress, began) or bool(signals))
             except InputError as error:
                 if not self.done:
                     raise
                 return f"{error}; the film ends there"
-            if number is None:
-                break
-            result = self._frame(pixels, lambda progress: self._show(show, progress, began) or bool(signals))
             if result.stop_reason == "not_finite":
                 return f"the loss left the finite numbers at frame {number}; the film ends there; lower the weights"
             if signals:

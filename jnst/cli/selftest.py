@@ -52,7 +52,7 @@ def paint(params: Mapping[str, Any]) -> Outcome:
         params: of the network.
 
     Returns:
-        What came of it.
+        How it went.
 
     Raises:
         RuntimeError: of the device, as out of memory.

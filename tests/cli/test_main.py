@@ -155,7 +155,14 @@ sys.exit(99 if "jax" in sys.modules else code)
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--help"], 0), (["--list-presets"], 0), (["--version"], 0), (["no.jpg", "no.png"], 2), (["--strength", "2"], 2)],
+    [
+        (["--help"], 0),
+        (["frames", "no.mp4", "no.png", "-o", "x.mp4"], 2),
+        (["--list-presets"], 0),
+        (["--version"], 0),
+        (["no.jpg", "no.png"], 2),
+        (["--strength", "2"], 2),
+    ],
 )
 def test_help_and_wrong_input_do_not_wait_for_jax(arguments, code):
     command = [sys.executable, "-c", NO_JAX, *arguments]

@@ -8,7 +8,7 @@ import sys
 import pytest
 from helpers import ROOT
 
-from jnst.io.atomic import UnwritableError, append, sweep, write_whole
+from jnst.io.atomic import UnwritableError, append, sweep, whole_by_name, write_whole
 from jnst.io.paths import UNFINISHED
 
 WRITES = """
@@ -122,3 +122,27 @@ def test_what_does_not_fit_at_the_end_leaves_nothing(tmp_path, small_disk):
             append(file, b"b" * 200)
         append(file, b"c" * 50)
     assert path.read_bytes() == b"a" * 4000 + b"c" * 50
+
+
+def test_a_file_that_others_write_by_its_name_is_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "film.mp4"
+    with whole_by_name(path) as name:
+        assert os.path.basename(name).startswith(UNFINISHED)
+        assert name.endswith(".mp4")
+        with open(name, "wb") as file:  # as an encoder opens it, anew
+            file.write(b"whole")
+        sweep(tmp_path)  # by another run, meanwhile
+        assert not path.exists()
+    assert path.read_bytes() == b"whole"
+
+    def half_written():
+        with whole_by_name(path) as name, open(name, "wb") as file:
+            file.write(b"half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half_written()
+    assert path.read_bytes() == b"whole"
+    assert os.listdir(tmp_path) == ["film.mp4"]
+    with pytest.raises(UnwritableError, match=r"no.mp4 cannot be written"), whole_by_name(tmp_path / "none" / "no.mp4"):
+        pass

