@@ -117,7 +117,7 @@ def require_same(saved: Facts, own: Facts) -> None:
     """
     parts = []
     for name in dict.fromkeys([*own["settings"], *saved["settings"]]):
-        there, here = (str(recipe["settings"].get(name)) for recipe in (saved, own))
+        there, here = (_shown(recipe["settings"].get(name)) for recipe in (saved, own))
         if there != here:
             parts.append(f"`{name}` {there} there, {here} here")
     for name in dict.fromkeys([*own["images"], *saved["images"]]):
@@ -126,6 +126,13 @@ def require_same(saved: Facts, own: Facts) -> None:
     parts += [NAMES[name] for name in ("weights", "terms", "optimizer") if own[name] != saved[name]]
     if parts:
         raise InputError(f"the checkpoint is of another run ({'; '.join(parts)}); delete it, or give another name")
+
+
+def _shown(value: Any) -> str:
+    """A setting in a few words."""
+    if value is None:
+        return "not given"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 class Keeper:
@@ -174,7 +181,8 @@ class Keeper:
         return facts["seconds"]
 
     def _warn(self, there: Mapping[str, str]) -> None:
-        others = [f"{name} {there.get(name)}, now {own}" for name, own in self.machine.items() if there.get(name) != own]
+        here = self.machine
+        others = [f"{name} {there.get(name)}, now {here[name]}" for name in here if there.get(name) != here[name]]
         if others:
             _log.warning("the checkpoint is of other versions or another machine (%s): the run goes on, "
                          "perhaps not bit for bit", "; ".join(others))  # fmt: skip
@@ -218,7 +226,8 @@ class Keeper:
         facts = {
             "recipe": self.recipe, "machine": self.machine, "stage": task.stage,
             "done": -1 if run is None else task.done, "iterations": task.iterations, "evaluations": task.evaluations,
-            "seconds": seconds, "compile_seconds": task.compile_seconds, "history": [asdict(row) for row in task.history],
+            "seconds": seconds, "compile_seconds": task.compile_seconds,
+            "history": [asdict(row) for row in task.history],
         }  # fmt: skip
         self.checkpoint.save(facts, {**arrays, "start": np.asarray(task.start)})
         ended = self.clock()

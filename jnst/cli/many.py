@@ -81,7 +81,7 @@ def validate_batch(options: Options) -> AnyPath:
         require_folder_place(options.report.trace, option="`trace`")
     require_common(options)
     single = {"save_every": options.report.save_every, "plan": options.machine.plan,
-              "devices": options.machine.devices != 1}  # fmt: skip
+              "devices": options.machine.devices != 1, "checkpoint_file": options.report.checkpoint_file}  # fmt: skip
     for name, value in single.items():
         if value:
             raise InputError(f"`{name}` is for single pictures")

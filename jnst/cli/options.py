@@ -134,6 +134,8 @@ class ReportOptions:
     """also write the best picture so far after every so many iterations, 0: never"""
     trace: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
     """write settings, every iteration's losses and the end as JSON lines; of many pictures, a file each in a folder"""
+    checkpoint_file: Annotated[Path | None, _local_path_arg, _hint("PATH", "none")] = None
+    """keep the run in this file, once a minute and when it is stopped; the same command goes on from there"""
     quiet: bool = False
     """print nothing but errors"""
     version: bool = False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jnst.cli.checkpointing import Kept, close_checkpoint, open_checkpoint
 from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.keeping import save_or_keep
 from jnst.cli.options import Options
@@ -71,10 +72,14 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
 
     output = output_path(options)
     description = describe_run(options.content, options.style, prepared.images.size, prepared.config, prepared.weights)
+    checkpoint = open_checkpoint(options, prepared, style_argument(options, prepared.images))
     trace = Trace(options.report.trace, notify=log)
     with contextlib.closing(trace), stop_on_signals("to quit without a picture") as signals:
         trace.header(**description)
-        result = paint(options, prepared, trace, signals)
+        if checkpoint:
+            trace.iterations(checkpoint.rows)
+            timer.earlier(checkpoint.seconds)
+        result = paint(options, prepared, trace, signals, checkpoint=checkpoint)
         timer.phase("iterations", compile=result.compile_seconds)
         recipe = json.dumps({"jnst": versions().get("jnst"), **_for_others(description)})
         kept = save_or_keep(
@@ -82,6 +87,7 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
         )
         timer.phase("write")
         trace.footer(result, kept.path or output, timer.seconds)
+    close_checkpoint(checkpoint, complete=not (signals or kept.problem), quiet=options.report.quiet)
     if kept.problem:
         raise InputError(kept.problem)
     return report(result, output, signals, quiet=options.report.quiet)
@@ -94,7 +100,20 @@ def _for_others(description: Mapping[str, Any]) -> dict[str, Any]:
     return {**description, "weights": weights, "settings": settings | {"init": Path(settings["init"]).name}}
 
 
-def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequence[int]) -> "Result":
+def style_argument(options: Options, images: Images) -> Any:
+    """Returns the style as `stylize` takes it: what cannot be seen of the photograph is not counted.
+
+    Args:
+        options: of the command line.
+        images: that are read.
+    """
+    mask = image.style_mask(images.origin) if options.writing.alpha == "keep" else None
+    return images.style if mask is None else [(images.style, mask)]
+
+
+def paint(
+    options: Options, prepared: Prepared, trace: "Trace", signals: Sequence[int], *, checkpoint: Kept | None = None
+) -> "Result":
     """Stylises with progress, trace and intermediate pictures; tries what takes less where the memory does not last.
 
     Args:
@@ -102,6 +121,7 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
         prepared: the picture.
         trace: open.
         signals: that came; the first ends the run after its step.
+        checkpoint: where the run is kept, and from where it goes on.
 
     Returns:
         The result.
@@ -125,16 +145,18 @@ def paint(options: Options, prepared: Prepared, trace: "Trace", signals: Sequenc
                 )
             return bool(signals)
 
-        mask = image.style_mask(images.origin) if options.writing.alpha == "keep" else None
-        style = images.style if mask is None else [(images.style, mask)]  # what cannot be seen is not counted
-        more = {"init": images.init, "callback_every": options.report.save_every, "callback": on_chunk}
+        style, file = style_argument(options, images), checkpoint.file if checkpoint else None
+        more = {"init": images.init, "callback_every": options.report.save_every, "callback": on_chunk,
+                "mesh": prepared.mesh, "checkpoint": file}  # fmt: skip
         for name, choice in choices(config, images.size, split=prepared.mesh is not None):
             try:
-                return stylize(images.content, style, choice, prepared.weights, mesh=prepared.mesh, **more)
+                return stylize(images.content, style, choice, prepared.weights, **more)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 trace.restart(name)
+                if file:
+                    file.begin_anew()
                 log(f"not enough memory ({name}); trying a way that takes less", quiet=quiet)
     height, width = images.size
     raise InputError(f"not enough memory for {width}x{height} pixels; give a smaller `image_size`")

@@ -10,10 +10,11 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jnst.cli.checkpointing import require_checkpoint, resumed_config
 from jnst.cli.checks import require_at_least, require_common, require_image, require_output, require_streams
 from jnst.cli.options import MISSING_PATH, Options, make_config
 from jnst.cli.outputs import intermediate_paths, output_path
-from jnst.cli.painting import Images, Prepared, paint_and_write
+from jnst.cli.painting import Images, Prepared, paint_and_write, style_argument
 from jnst.cli.progress import PhaseTimer
 from jnst.cli.sizes import content_size, style_size
 from jnst.cli.strategy import choose_strategy, print_plan
@@ -48,6 +49,8 @@ def run_single(options: Options) -> int:
     validate_single(options, config)
     if options.file.output != STANDARD_OUTPUT:
         sweep(canonical(output_path(options)).parent)
+    if options.report.checkpoint_file is not None:
+        sweep(canonical(options.report.checkpoint_file).parent)
     # JAX, while the images are read; no daemon: a process that ends in the middle of it would be aborted
     threading.Thread(target=importlib.import_module, args=("jnst.transfer",)).start()
     images = load_images(options, config)
@@ -63,7 +66,8 @@ def run_single(options: Options) -> int:
     prepared = prepare(options, config, images, weights)
     if options.machine.plan:
         return print_plan(options, prepared)
-    prepared = replace(prepared, config=choose_strategy(options, prepared))
+    way = resumed_config(options, prepared, style_argument(options, images)) or choose_strategy(options, prepared)
+    prepared = replace(prepared, config=way)
     return paint_and_write(options, prepared, timer)
 
 
@@ -92,12 +96,15 @@ def validate_single(options: Options, config: Config) -> None:
         require_image(path)
     output, trace = output_path(options), options.report.trace
     read, overwrite = {canonical(path) for path in inputs}, options.file.overwrite
+    own = require_checkpoint(options, config)
     for path in (output, *intermediate_paths(options, config).values()):
-        require_output(path, inputs=read, overwrite=overwrite, writing=options.writing, probe=path == output)
+        mine = overwrite or canonical(path) in own
+        require_output(path, inputs=read, overwrite=mine, writing=options.writing, probe=path == output)
     if trace and canonical(trace) == canonical(output):
         raise InputError(f"`trace` and `output` are both {trace}; give two places")
     if trace:
-        require_output(trace, option="trace", inputs=read, overwrite=overwrite, as_image=False)
+        mine = overwrite or canonical(trace) in own
+        require_output(trace, option="trace", inputs=read, overwrite=mine, as_image=False)
 
 
 def fill_in_style(options: Options, config: Config) -> Options:
