@@ -110,6 +110,8 @@ class Task:
     """the result of the scale before; kept until the next one is done, to begin again with fewer at a time"""
     done: int = -1
     """iterations of this scale"""
+    resumed: int = -1
+    """what `done` begins with: not -1 where a checkpoint has been at this scale"""
     iterations: int = 0
     """of the scales before, as are the evaluations"""
     evaluations: int = 0

@@ -88,7 +88,7 @@ class Kept:
         return self.known[key], [_placed(value) for value in dynamic.values()]
 
     def _key(self, static: dict[str, Any], dynamic: dict[str, Any]) -> str:
-        parts = [_origin(), tuple(getattr(jax.config, name) for name in _SETTINGS), self.jitted.__qualname__]
+        parts = [origin(), tuple(getattr(jax.config, name) for name in _SETTINGS), self.jitted.__qualname__]
         parts += [(name, tuple(_words(value))) for name, value in static.items()]
         parts += [(name, _shapes(value)) for name, value in dynamic.items()]
         return hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -129,8 +129,8 @@ def _read(key: str) -> export.Exported | None:
 
 
 @functools.cache
-def _origin() -> tuple[str, ...]:
-    """What every program comes from: sources, versions, the kind of device."""
+def origin() -> tuple[str, ...]:
+    """Returns what every program comes from: a checksum of the sources, versions of JAX, the kind of device."""
     device = jax.devices()[0]
     return _sources(), version("jax"), version("jaxlib"), device.platform, device.device_kind
 

@@ -19,6 +19,7 @@ from jaxtyping import Array
 
 from jnst import engine, sharding
 from jnst.capacity import Capacity
+from jnst.checkpoints import Keeper
 from jnst.config import Config, check_for_batch
 from jnst.engine import MAX_TICKS, Program, Records, Run
 from jnst.errors import InputError, OutOfMemory, is_out_of_memory
@@ -138,13 +139,14 @@ class Scheduler:
         cache_bytes: of pictures and targets that are kept for other jobs, each.
         record: of the weights, for the results.
         raises: whether what is wrong with a job is raised instead of told in its result.
+        keeper: keeps the only task from time to time, and takes it up where an earlier process has kept it.
     """
 
     def __init__(
         self, schedule: Schedule, params: Params, *, extras: Extras = Extras(), mesh: Mesh | None = None,  # noqa: B008
         batch_size: int = 0, memory: int | None = None, callback: Callback | None = None, callback_every: int = 0,
         on_step: Callable[[Step], object] = lambda step: None, cache_bytes: int = CACHE_BYTES,
-        record: dict[str, str] | None = None, raises: bool = False,
+        record: dict[str, str] | None = None, raises: bool = False, keeper: Keeper | None = None,
     ) -> None:  # fmt: skip
         self.clock = time.perf_counter
         self.began = self.clock()
@@ -160,9 +162,17 @@ class Scheduler:
         self.window = max(MIN_JOBS_IN_FLIGHT, 2 * self.devices * (batch_size or MIN_JOBS_IN_FLIGHT))
         self.compiled: set[tuple[Program, int]] = set()
         self.slot_counts: dict[Program, int] = {}
+        self.keeper = keeper
+        if keeper is not None:
+            self._resume(keeper, *schedule.tasks)
         self.unused = deque(schedule.tasks)
         self.ready: dict[Program, deque[Task]] = {}
         self.in_flight = 0
+
+    def _resume(self, keeper: Keeper, task: Task) -> None:
+        """Takes a task up where it was kept."""
+        task.began = self.clock() - keeper.resume(task)
+        self.meter.done = sum(task.cost(stage) for stage in range(task.stage)) + max(0, task.resumed) * task.pixels
 
     def run(self) -> Iterator[Result]:
         """Yields all results, bucket by bucket, the one that most tasks wait for first."""
@@ -278,6 +288,8 @@ class Scheduler:
             task.done = done
             self.meter.advance(task, max(0, done) - before)
             stopped = self._report(task, run, k, loss, new)
+            if self.keeper is not None:  # before the place is given up, which a run that was stopped takes again
+                self.keeper.keep(task, self._seconds(task), run=run, now=stopped)
             if done >= task.scale.iterations or status != RUNNING or stopped:
                 task.evaluations += evaluations
                 status = -1 if stopped and status == RUNNING else status
@@ -327,7 +339,7 @@ class Scheduler:
                 batch.places = begun
             else:
                 batch.places = engine.fill(batch.places, jnp.int32(k), begun)
-            task.done = -1  # its start is evaluated first
+            task.done, task.resumed = task.resumed, -1  # -1: its start is evaluated first
             batch.tasks[k] = batch.begun.popleft()[0]
             batch.ticks = 2
 
@@ -345,7 +357,10 @@ class Scheduler:
             task.began = self.clock() if task.began is None else task.began
             before = self.clock()
             try:
-                batch.begun.append((task, self.store.begin(task)))
+                begun = self.store.begin(task)
+                if self.keeper is not None and task.resumed >= 0:
+                    begun = self.store.placed((begun[0], self.keeper.restore(begun[1])))
+                batch.begun.append((task, begun))
                 task.compile_seconds += self.clock() - before
             except (InputError, OSError) as error:
                 batch.failed.append((task, error))
@@ -384,6 +399,8 @@ class Scheduler:
         if task.stage + 1 < len(task.stages) and status != NOT_FINITE and not stopped:
             task.stage, task.start, task.done = task.stage + 1, image, -1
             self.ready.setdefault(task.program, deque()).append(task)
+            if self.keeper is not None:
+                self.keeper.keep(task, self._seconds(task))
             return None
         self.meter.skip(task, task.stage + 1)
         if stopped and task.stage + 1 < len(task.stages):  # as the finer scale would have begun

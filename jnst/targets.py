@@ -161,8 +161,15 @@ class TargetStore:
         if any(term.match for term in program.objective.terms):
             targets = objectives.match_targets(self.params, x, targets, objective=program.objective, region=region)
             problem = problem._replace(targets=targets)
-        run = start(program, x)
-        return jax.device_put((problem, run), self.place) if self.place is not None else (problem, run)
+        return self.placed((problem, start(program, x)))
+
+    def placed(self, begun: Begun) -> Begun:
+        """Returns a problem and its run where arrays lie.
+
+        Args:
+            begun: on a device.
+        """
+        return jax.device_put(begun, self.place) if self.place is not None else begun
 
     def _of_style(self, name: str, style: Style, size: Size, program: Program, *, form: Form) -> tuple[Any, float]:
         """Target statistics of a painting at a size, and its total variation."""

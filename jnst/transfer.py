@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from jnst.checkpoints import Checkpoint, Keeper, recipe_of
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io.weights import Weights
@@ -50,6 +51,7 @@ def stylize(
     callback: Callback | None = None,
     callback_every: int = 0,
     mesh: Mesh | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Repaints the content image in the manner of the style image (Gatys et al. 2016, bounded to [0, 1]).
 
@@ -65,17 +67,24 @@ def stylize(
         callback: gets a `Progress` about once a second; a true answer stops the run.
         callback_every: also calls it after every so many iterations, 0: never.
         mesh: devices over which the image is split by rows (`sharding.mesh_of`); one device by default.
+        checkpoint: where the run is kept once a minute and when the callback stops it, and from where it goes on
+            (`jnst.io.checkpoint_file.CheckpointFile`); the caller removes it when the picture is safe.
 
     Returns:
         The best image and how it was found.
 
     Raises:
-        InputError: a wrong shape or range, an unknown layer, an `init` that is a path, tiles with a mesh.
+        InputError: a wrong shape or range, an unknown layer, an `init` that is a path, tiles with a mesh, a checkpoint
+            of another run.
         OutOfMemory: the device's memory did not last.
     """
     record, normalized = (params.record(), params.normalized) if isinstance(params, Weights) else (None, "")
     arrays = params.params if isinstance(params, Weights) else params
     styles = _as_paintings(style)
+    keeper = None
+    if checkpoint is not None:
+        recipe = recipe_of(content, styles, config, params, init=init, terms=terms, optimizer=optimizer)
+        keeper = Keeper(checkpoint, recipe)
     photograph: Any = content
     if photograph is None:
         photograph, init = styles[0].image, _texture_start(styles[0].image, config) if init is None else init
@@ -106,7 +115,7 @@ def stylize(
     )  # fmt: skip
     scheduler = Scheduler(
         make_schedule([job], config, extras=extras), arrays, extras=extras, callback=callback,
-        callback_every=callback_every, cache_bytes=0, record=record, raises=True,
+        callback_every=callback_every, cache_bytes=0, record=record, raises=True, keeper=keeper,
     )  # fmt: skip
     (result,) = scheduler.run()
     return result

@@ -175,6 +175,8 @@ class ReportOptions:
     """write the run as a film, about 60 frames, as .mp4 (extra video), .gif or .webp"""
     plot: Annotated[Path | None, local_path_arg, hint("PATH", "none")] = None
     """draw the losses over the iterations, as .png, .svg or .pdf (extra plot)"""
+    checkpoint_file: Annotated[Path | None, local_path_arg, hint("PATH", "none")] = None
+    """keep the run in this file, once a minute and when it is stopped; the same command goes on from there"""
     quiet: bool = False
     """print nothing but errors"""
     version: bool = False

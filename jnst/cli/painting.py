@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jnst.cli.animation import callback_interval
+from jnst.cli.checkpointing import Kept, close_checkpoint, open_checkpoint
 from jnst.cli.companions import Companions, summary_lines
 from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.keeping import save_or_keep
@@ -77,6 +78,7 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
 
     output = output_path(options)
     description = describe_run(options.content, options.style, prepared.images.size, prepared.config, prepared.weights)
+    checkpoint = open_checkpoint(options, prepared, style_argument(options, prepared.images))
     trace = Trace(options.report.trace, notify=log)
     companions = Companions(options.report, prepared)
     with (
@@ -85,13 +87,17 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
         stop_on_signals("to quit without a picture") as signals,
     ):
         trace.header(**description)
-        result = paint(options, prepared, trace, signals, companions)
+        if checkpoint:
+            trace.iterations(checkpoint.rows)
+            timer.earlier(checkpoint.seconds)
+        result = paint(options, prepared, trace, signals, companions, checkpoint=checkpoint)
         timer.phase("iterations", compile=result.compile_seconds)
         recipe = _recipe(options, prepared, result)
         kept = save_or_keep(result.image, output, recipe=recipe, origin=prepared.images.origin, writing=options.writing)
         timer.phase("write")
         trace.footer(result, kept.path or output, timer.seconds)
         companions.finish(result, title=f"{options.content.stem} x {options.style.stem}")
+    close_checkpoint(checkpoint, complete=not (signals or kept.problem), quiet=options.report.quiet)
     if kept.problem:
         raise InputError(kept.problem)
     code = report(result, output, signals, quiet=options.report.quiet)
@@ -110,8 +116,25 @@ def _recipe(options: Options, prepared: Prepared, result: "Result") -> str:
     )  # fmt: skip
 
 
+def style_argument(options: Options, images: Images) -> list[tuple[Any, ...]]:
+    """Returns the style as `stylize` takes it: what cannot be seen of the photograph is not counted.
+
+    Args:
+        options: of the command line.
+        images: that are read.
+    """
+    seen = image.style_mask(images.origin) if options.writing.alpha == "keep" else None
+    return [(style, _both(mask, seen), *rest) for style, mask, *rest in images.styles]
+
+
 def paint(
-    options: Options, prepared: Prepared, trace: "Trace", signals: Sequence[int], companions: "Companions"
+    options: Options,
+    prepared: Prepared,
+    trace: "Trace",
+    signals: Sequence[int],
+    companions: "Companions",
+    *,
+    checkpoint: Kept | None = None,
 ) -> "Result":
     """Stylises with progress, trace and intermediate pictures; tries what takes less where the memory does not last.
 
@@ -121,6 +144,7 @@ def paint(
         trace: open.
         signals: that came; the first ends the run after its step.
         companions: what else is made of the run.
+        checkpoint: where the run is kept, and from where it goes on.
 
     Returns:
         The result.
@@ -145,18 +169,20 @@ def paint(
                 )
             return bool(signals)
 
-        seen = image.style_mask(images.origin) if options.writing.alpha == "keep" else None
-        styles = [(style, _both(mask, seen), *rest) for style, mask, *rest in images.styles]
+        styles, file = style_argument(options, images), checkpoint.file if checkpoint else None
         every = callback_interval(options.report.save_every, companions.interval)
-        more = {"init": images.init, "callback_every": every, "callback": on_chunk}
+        more = {"init": images.init, "callback_every": every, "callback": on_chunk, "mesh": prepared.mesh,
+                "checkpoint": file}  # fmt: skip
         for name, choice in choices(config, images.size, split=prepared.mesh is not None):
             companions.begin()
             try:
-                return stylize(images.content, styles, choice, prepared.weights, mesh=prepared.mesh, **more)
+                return stylize(images.content, styles, choice, prepared.weights, **more)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 trace.restart(name)
+                if file:
+                    file.begin_anew()
                 log(f"not enough memory ({name}); trying a way that takes less", quiet=quiet)
     height, width = images.size
     raise InputError(f"not enough memory for {width}x{height} pixels; give a smaller `image_size`")

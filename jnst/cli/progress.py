@@ -36,6 +36,14 @@ class PhaseTimer:
         self.seconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
+    def earlier(self, seconds: float) -> None:
+        """Counts seconds of an earlier process as this phase's.
+
+        Args:
+            seconds: that it has taken.
+        """
+        self._last -= seconds
+
     def phase(self, name: str, **parts: float) -> None:
         """Ends a phase: the seconds since the last one ended are its own.
 

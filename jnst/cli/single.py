@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from jnst.cli.checkpointing import require_checkpoint, resumed_config
 from jnst.cli.checks import require_at_least, require_common, require_image, require_output, require_streams
 from jnst.cli.companions import require_companions
 from jnst.cli.options import MISSING_PATH, Options, make_config
 from jnst.cli.outputs import intermediate_paths, output_path
-from jnst.cli.painting import Images, Prepared, paint_and_write
+from jnst.cli.painting import Images, Prepared, paint_and_write, style_argument
 from jnst.cli.paintings import Painting, paintings_of
 from jnst.cli.progress import PhaseTimer
 from jnst.cli.sizes import content_size, style_size
@@ -57,6 +58,8 @@ def run_single(
     validate_single(options, config)
     if options.file.output != STANDARD_OUTPUT:
         sweep(canonical(output_path(options)).parent)
+    if options.report.checkpoint_file is not None:
+        sweep(canonical(options.report.checkpoint_file).parent)
     # JAX, while the images are read; no daemon: a process that ends in the middle of it would be aborted
     threading.Thread(target=importlib.import_module, args=("jnst.transfer",)).start()
     images = load_images(options, config)
@@ -72,7 +75,8 @@ def run_single(
     prepared = prepare(options, replace(config, **(way or {})), images, weights)
     if options.machine.plan:
         return print_plan(options, prepared)
-    prepared = replace(prepared, config=choose_strategy(options, prepared))
+    begun = resumed_config(options, prepared, style_argument(options, images))
+    prepared = replace(prepared, config=begun or choose_strategy(options, prepared))
     return paint_and_write(options, prepared, timer)
 
 
@@ -105,13 +109,15 @@ def validate_single(options: Options, config: Config) -> None:
     inputs = {options.content, *paintings, *([] if config.init in INIT_NAMES else [parse_path(config.init)])}
     output, trace = output_path(options), options.report.trace
     read, overwrite = {canonical(path) for path in inputs}, options.file.overwrite
-    steps = intermediate_paths(options, config)
+    own, steps = require_checkpoint(options, config, paintings), intermediate_paths(options, config)
     for path in (output, *steps.values()):
-        require_output(path, inputs=read, overwrite=overwrite, writing=options.writing, probe=path == output)
+        mine = overwrite or canonical(path) in own
+        require_output(path, inputs=read, overwrite=mine, writing=options.writing, probe=path == output)
     if trace and canonical(trace) == canonical(output):
         raise InputError(f"`trace` and `output` are both {trace}; give two places")
     if trace:
-        require_output(trace, option="trace", inputs=read, overwrite=overwrite, as_image=False)
+        mine = overwrite or canonical(trace) in own
+        require_output(trace, option="trace", inputs=read, overwrite=mine, as_image=False)
     require_companions(options, read | {canonical(path) for path in [output, *steps.values()]})
 
 
