@@ -45,9 +45,13 @@ _MOST_VERSIONS = 20  # that are told: a picture may come from anywhere
 class ReplayOptions:
     """Paint a picture again from the recipe in it, and tell whether it is the same."""
 
-    picture: tyro.conf.Positional[Annotated[AnyPath, input_arg, tyro.conf.arg(metavar="PICTURE")]] = MISSING_PATH
+    picture: tyro.conf.Positional[
+        Annotated[AnyPath, input_arg, tyro.conf.arg(metavar="PICTURE", help_behavior_hint="(required)")]
+    ] = MISSING_PATH
     """as jnst has written it"""
-    inputs: tyro.conf.Positional[tuple[Annotated[AnyPath, input_arg], ...]] = ()
+    inputs: tyro.conf.Positional[
+        Annotated[tuple[Annotated[AnyPath, input_arg], ...], tyro.conf.arg(metavar="[FILE ...]", help_behavior_hint="")]
+    ] = ()
     """what it was painted from: photograph, paintings, start image; what is not given is looked for by its name beside
     the picture and in the current folder"""
     output: Annotated[

@@ -138,6 +138,15 @@ def test_what_cannot_be_is_one_line(painted, capsys):
     )
 
 
+def test_the_help_names_what_is_given(capsys):
+    with pytest.raises(SystemExit):
+        main(["replay", "--help"])
+    shown = capsys.readouterr().out
+    assert "usage: jnst replay [-h] [OPTIONS] PICTURE [FILE ...]" in shown
+    assert "\0" not in shown
+    assert "(required)" in shown
+
+
 def test_other_weights_are_refused_before_anything_is_written(painted, capsys, monkeypatch):
     monkeypatch.undo()
     line = refused(capsys, painted / "out.png", *MORE)
