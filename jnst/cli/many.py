@@ -6,7 +6,7 @@ Ctrl-C, SIGTERM and SIGHUP. Stopped at any time and begun again, it goes on wher
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,7 +131,7 @@ def run_batch(options: Options) -> int:
     ):
         reporter = BatchReporter(len(own), len(own) - len(todo), show, quiet=quiet)
         try:
-            failures = paint(todo, manifest, reporter, options, weights, signals) if todo else {}
+            failures = paint(todo, manifest, reporter, options, weights, signals, own) if todo else {}
         except KeyboardInterrupt:
             log(f"interrupted; {reporter.done} of {len(own)} are done; begin again to go on")
             return exit_code(signal.SIGINT)
@@ -214,7 +214,7 @@ def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow]
 
 def paint(
     todo: Sequence[BatchRow], manifest: Manifest, reporter: BatchReporter, options: Options, weights: "Weights",
-    signals: Sequence[int],
+    signals: Sequence[int], rows: Sequence[BatchRow],
 ) -> dict[BatchRow, str]:  # fmt: skip
     """Paints what is to do and writes it meanwhile.
 
@@ -225,6 +225,7 @@ def paint(
         options: of the command line.
         weights: of the network.
         signals: that came; the first ends the batch after the running step.
+        rows: of this process, those that are done as well.
 
     Returns:
         Why there is no picture, of each row that failed.
@@ -244,7 +245,9 @@ def paint(
             reporter.step(step)
             return bool(signals) or writer.in_vain
 
-        for result in results(jobs, weights, reporter, stop_before, options):
+        decides = [[row.record() for row in rows], options.batch.batch_size, options.machine.max_memory]
+        slots = manifest.slots(decides)
+        for result in results(jobs, weights, reporter, stop_before, options, slots=slots):
             if result.error or result.image is None:
                 writer.fail(result.name, result.error)
             else:
@@ -258,7 +261,7 @@ def paint(
 
 def results(
     jobs: Sequence["Job"], weights: "Weights", reporter: BatchReporter, on_step: "Callable[[Step], bool]",
-    options: Options,
+    options: Options, *, slots: MutableMapping[str, int] | None = None,
 ) -> Iterator["Result"]:  # fmt: skip
     """Returns the results of the jobs as they come, on all devices of this machine.
 
@@ -268,6 +271,7 @@ def results(
         reporter: is told the schedule.
         on_step: is told every step; a true answer ends the work.
         options: of the command line.
+        slots: as `stylize_many` takes them.
     """
     import jax
 
@@ -277,7 +281,7 @@ def results(
     mesh = jax.sharding.Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
     return stylize_many(
         jobs, weights, mesh=mesh, batch_size=options.batch.batch_size,
-        memory=memory_limit(options), on_schedule=reporter.schedule, on_step=on_step,
+        memory=memory_limit(options), on_schedule=reporter.schedule, on_step=on_step, slots=slots,
     )  # fmt: skip
 
 
