@@ -38,6 +38,7 @@ from jnst.io.atomic import sweep
 from jnst.io.manifest import Manifest, is_begun, open_manifest
 from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir, require_writable_folder
 from jnst.io.pipes import STANDARD_INPUT
+from jnst.io.slots import Slots
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights
@@ -123,6 +124,7 @@ def run_batch(options: Options) -> int:
     network = {"sha256": weights.sha256, "normalized": weights.normalized}
     manifest = open_manifest(out, process, processes, network)
     todo = [row for row in own if not manifest.has(row)]
+    slots = open_slots(out, own, process, processes, options)
     quiet = options.report.quiet
     with (
         contextlib.closing(manifest),
@@ -131,7 +133,7 @@ def run_batch(options: Options) -> int:
     ):
         reporter = BatchReporter(len(own), len(own) - len(todo), show, quiet=quiet)
         try:
-            failures = paint(todo, manifest, reporter, options, weights, signals, own) if todo else {}
+            failures = paint(todo, manifest, reporter, options, weights, signals, slots=slots) if todo else {}
         except KeyboardInterrupt:
             log(f"interrupted; {reporter.done} of {len(own)} are done; begin again to go on")
             return exit_code(signal.SIGINT)
@@ -148,6 +150,22 @@ def run_batch(options: Options) -> int:
             log(f"no contact sheet: {error}")
             return code or 2
     return code
+
+
+def open_slots(
+    out: AnyPath, own: Sequence[BatchRow], process: int, processes: int, options: Options
+) -> MutableMapping[str, int]:
+    """Returns how many pictures are advanced at a time, as an earlier run of the same batch has decided.
+
+    Args:
+        out: the folder of the results.
+        own: rows of this process, those that are done as well.
+        process: which of the processes this is, from 0.
+        processes: how many share the work.
+        options: of the command line.
+    """
+    name = "slots.json" if processes == 1 else f"slots-{process}.json"
+    return Slots(out / name, [[row.record() for row in own], options.batch.batch_size, options.machine.max_memory])
 
 
 def make_trace_folder(options: Options, folder: Path, rows: Sequence[BatchRow], out: AnyPath) -> None:
@@ -214,7 +232,7 @@ def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow]
 
 def paint(
     todo: Sequence[BatchRow], manifest: Manifest, reporter: BatchReporter, options: Options, weights: "Weights",
-    signals: Sequence[int], rows: Sequence[BatchRow],
+    signals: Sequence[int], *, slots: MutableMapping[str, int] | None = None,
 ) -> dict[BatchRow, str]:  # fmt: skip
     """Paints what is to do and writes it meanwhile.
 
@@ -225,7 +243,7 @@ def paint(
         options: of the command line.
         weights: of the network.
         signals: that came; the first ends the batch after the running step.
-        rows: of this process, those that are done as well.
+        slots: as `stylize_many` takes them.
 
     Returns:
         Why there is no picture, of each row that failed.
@@ -245,8 +263,6 @@ def paint(
             reporter.step(step)
             return bool(signals) or writer.in_vain
 
-        decides = [[row.record() for row in rows], options.batch.batch_size, options.machine.max_memory]
-        slots = manifest.slots(decides)
         for result in results(jobs, weights, reporter, stop_before, options, slots=slots):
             if result.error or result.image is None:
                 writer.fail(result.name, result.error)

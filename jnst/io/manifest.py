@@ -1,14 +1,8 @@
-"""The record of which pictures of a batch are done: lines of a file, or objects of a store; the next run reads it.
-
-It also keeps how many pictures of each program are advanced at a time (`Slots`): with another number the same picture
-rounds otherwise, and a batch that goes on would paint it up to 24 of 255 apart.
-"""
+"""The record of which pictures of a batch are done: lines of a file, or objects of a store; the next run reads it."""
 
 import contextlib
-import hashlib
 import json
 import os
-import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,16 +45,11 @@ class Manifest:
         self.network = dict(network)
         self.present = listdir(out)
         self.done: dict[str, dict[str, Any]] = {}
-        self.counts: dict[tuple[str, str], int] = {}
-        self.lock = threading.Lock()  # pictures are written by a thread of their own
         for line in (line for text in texts for line in text.splitlines()):
             try:
                 record = json.loads(line)
-                if "slots" in record:
-                    self.counts[record["batch"], record["program"]] = int(record["slots"])
-                    continue
                 self.done[record["job"]["output"]] = {key: record[key] for key in ("job", "network")}
-            except (KeyError, TypeError, ValueError):  # what a killed process left unfinished
+            except (json.JSONDecodeError, KeyError, TypeError):  # what a killed process left unfinished
                 continue
 
     def has(self, job: Job) -> bool:
@@ -81,27 +70,7 @@ class Manifest:
             job: whose picture is written.
             facts: to keep beside it, as JSON has them.
         """
-        self._write(job.output.name, json.dumps({**self._job(job), **facts}) + "\n")
-
-    def slots(self, batch: Any) -> "Slots":
-        """Returns how many pictures of each program are advanced at a time, as a run of the same batch has had them.
-
-        Args:
-            batch: all that decides these numbers beside the programs, as JSON has it.
-        """
-        return Slots(self, hashlib.sha256(json.dumps(batch, sort_keys=True).encode()).hexdigest()[:32])
-
-    def add_slots(self, batch: str, program: str, count: int) -> None:
-        """Writes how many pictures of a program are advanced at a time; where that fails, a later run decides anew.
-
-        Args:
-            batch: a checksum of what decides it.
-            program: its name.
-            count: pictures.
-        """
-        with contextlib.suppress(InputError):
-            line = json.dumps({"batch": batch, "program": program, "slots": count}) + "\n"
-            self._write(f"slots-{batch}-{program}", line)
+        self._write(job, json.dumps({**self._job(job), **facts}) + "\n")
 
     def close(self) -> None:
         """Ends writing."""
@@ -109,26 +78,8 @@ class Manifest:
     def _job(self, job: Job) -> dict[str, Any]:
         return {"job": job.record(), "network": self.network}
 
-    def _write(self, name: str, line: str) -> None:
+    def _write(self, job: Job, line: str) -> None:
         raise NotImplementedError
-
-
-class Slots(dict[str, int]):
-    """By the name of a program; what is put here is written to the manifest."""
-
-    def __init__(self, manifest: Manifest, batch: str) -> None:
-        """Takes what the manifest knows.
-
-        Args:
-            manifest: open.
-            batch: a checksum of what decides the numbers.
-        """
-        super().__init__({program: count for (of, program), count in manifest.counts.items() if of == batch})
-        self.manifest, self.batch = manifest, batch
-
-    def __setitem__(self, program: str, count: int) -> None:
-        super().__setitem__(program, count)
-        self.manifest.add_slots(self.batch, program, count)
 
 
 class LinesManifest(Manifest):
@@ -145,16 +96,15 @@ class LinesManifest(Manifest):
         cut_off = parts.get(self.path, "\n")[-1:] not in ("\n", "")
         self.waiting = b"\n" if cut_off else b""
 
-    def _write(self, name: str, line: str) -> None:
+    def _write(self, job: Job, line: str) -> None:
         """Lines that did not fit are written with the next one."""
-        with self.lock:
-            self.waiting += line.encode()
-            try:
-                append(self.file, self.waiting)
-                self.waiting = b""
-                os.fsync(self.file.fileno())
-            except OSError as error:
-                raise UnwritableError(self.path, error) from None
+        self.waiting += line.encode()
+        try:
+            append(self.file, self.waiting)
+            self.waiting = b""
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            raise UnwritableError(self.path, error) from None
         force_folder(self.path.parent)
 
     def close(self) -> None:
@@ -173,8 +123,8 @@ class ObjectsManifest(Manifest):
         with ThreadPoolExecutor(READERS) as pool:
             super().__init__(out, pool.map(lambda path: read_object(path).decode(errors="replace"), records), network)
 
-    def _write(self, name: str, line: str) -> None:
-        write_object(self.folder / f"{name}.json", line.encode())
+    def _write(self, job: Job, line: str) -> None:
+        write_object(self.folder / f"{job.output.name}.json", line.encode())
 
 
 def is_begun(out: AnyPath) -> bool:
