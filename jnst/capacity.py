@@ -98,13 +98,14 @@ class Capacity:
     batch_size: int = 0
     memory: int | None = None
 
-    def slots(self, program: Program, params: Params, begun: Any) -> int:
+    def slots(self, program: Program, params: Params, begun: Any, *, known: int = 0) -> int:
         """Returns how many pictures of a program are advanced at a time, on all devices.
 
         Args:
             program: static part.
             params: parameters as the program takes them.
             begun: one (Problem, Run) of it.
+            known: how many an earlier process has had, which are taken where they fit; 0: it is decided now.
 
         Raises:
             InputError: not even one fits.
@@ -115,7 +116,8 @@ class Capacity:
         most = min(MAX_SLOTS, max(1, CPU_PIXELS // pixels)) if jax.default_backend() == "cpu" else MAX_SLOTS
         share = -(-self.schedule.buckets[program] // self.devices)  # of one device
         waves = -(-share // most)
-        count = self.batch_size or -(-share // waves)  # so that the last wave is as full as the others
+        even = -(-share // waves)  # so that the last wave is as full as the others
+        count = self.batch_size or known // self.devices or even
         while not self._fits(program, params, begun, count):
             if count == 1:
                 height, width = program.canvas

@@ -119,6 +119,24 @@ class Kept:
             return bytes(export.export(jax.jit(call))(*dynamic.values()).serialize())
 
 
+def name_of(program: engine.Program, devices: int) -> str | None:
+    """Returns what tells a program of this kind of device from another one, the same in every process.
+
+    Args:
+        program: static part.
+        devices: that share it.
+
+    Returns:
+        A checksum; None where the program holds what has no words, as functions of the caller's.
+    """
+    device = jax.devices()[0]
+    try:
+        parts = (tuple(_words(program)), device.platform, device.device_kind, devices)
+    except _NotToldError:
+        return None
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
 def _read(key: str) -> export.Exported | None:
     """The program of a file; None where there is none, or one that cannot be read."""
     data = compile_cache.read_program(key)

@@ -6,7 +6,7 @@ says how many fit, `engine` advances them. A single picture is a batch of one (`
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ from jnst.jobs import Extras, Job, Schedule, Task, make_schedule
 from jnst.memory import give_back
 from jnst.network.vgg import Params
 from jnst.optim.base import NOT_FINITE, RUNNING, STOP_REASONS
-from jnst.programs import run_chunk
+from jnst.programs import name_of, run_chunk
 from jnst.recording import WorkMeter, read_rows
 from jnst.records import Callback, Iteration, Progress, Result
 from jnst.stored_style import check_stored
@@ -85,6 +85,7 @@ def stylize_many(
     callback: Callback | None = None,
     on_schedule: Callable[[Schedule], None] = lambda schedule: None,
     on_step: Callable[[Step], object] = lambda step: None,
+    slots: MutableMapping[str, int] | None = None,
 ) -> Iterator[Result]:
     """Paints many pictures, several at a time; yields each result when it is done, in no fixed order.
 
@@ -99,6 +100,8 @@ def stylize_many(
         callback: gets the `Progress` of each picture about once a second; a true answer stops that picture.
         on_schedule: gets the schedule, before any work.
         on_step: gets every step, before it is taken; a true answer ends the work, what is done is still yielded.
+        slots: how many pictures of each program (`programs.name_of`) are advanced at a time, as an earlier process with
+            some of these jobs has decided: another number would round otherwise. Gets what is decided.
 
     Returns:
         An iterator over the results.
@@ -119,7 +122,7 @@ def stylize_many(
     schedule = make_schedule(jobs, config, extras=extras)
     scheduler = Scheduler(
         schedule, arrays, extras=extras, mesh=mesh, batch_size=batch_size, memory=memory, callback=callback,
-        on_step=on_step, record=record,
+        on_step=on_step, record=record, slots=slots,
     )  # fmt: skip
     scheduler.capacity.check_styles(arrays)
     on_schedule(schedule)
@@ -134,7 +137,7 @@ class Scheduler:
         params: parameters of the network.
         extras: the caller's own terms, optimizer, and mesh that splits rows.
         mesh: devices that share a batch.
-        batch_size, memory, callback, on_step: as `stylize_many` takes them.
+        batch_size, memory, callback, on_step, slots: as `stylize_many` takes them.
         callback_every: calls the callback after every so many iterations at the least; 0: about once a second.
         cache_bytes: of pictures and targets that are kept for other jobs, each.
         record: of the weights, for the results.
@@ -147,6 +150,7 @@ class Scheduler:
         batch_size: int = 0, memory: int | None = None, callback: Callback | None = None, callback_every: int = 0,
         on_step: Callable[[Step], object] = lambda step: None, cache_bytes: int = CACHE_BYTES,
         record: dict[str, str] | None = None, raises: bool = False, keeper: Keeper | None = None,
+        slots: MutableMapping[str, int] | None = None,
     ) -> None:  # fmt: skip
         self.clock = time.perf_counter
         self.began = self.clock()
@@ -162,6 +166,7 @@ class Scheduler:
         self.window = max(MIN_JOBS_IN_FLIGHT, 2 * self.devices * (batch_size or MIN_JOBS_IN_FLIGHT))
         self.compiled: set[tuple[Program, int]] = set()
         self.slot_counts: dict[Program, int] = {}
+        self.slots_of_names = {} if slots is None else slots
         self.keeper = keeper
         if keeper is not None:
             self._resume(keeper, *schedule.tasks)
@@ -212,7 +217,7 @@ class Scheduler:
                     task.history = [row for row in task.history if row.iteration < task.iterations + (task.stage > 0)]
                 fewer = len(batch.tasks) > self.devices
                 if fewer:
-                    self.slot_counts[program] = max(self.devices, len(batch.tasks) // 2)
+                    self._decide_slots(program, max(self.devices, len(batch.tasks) // 2))
                     queue.extendleft(reversed(at_work))
                 queue.extendleft(reversed([task for task, _ in batch.begun]))
                 for task in () if fewer else at_work or [queue.popleft()]:
@@ -346,8 +351,15 @@ class Scheduler:
     def _slots(self, program: Program, begun: Begun) -> int:
         """How many places a bucket has: decided once, because each number is a compile."""
         if program not in self.slot_counts:
-            self.slot_counts[program] = self.capacity.slots(program, self.store.prepared_params(program), begun)
+            known = self.slots_of_names.get(name_of(program, self.devices) or "", 0)
+            params = self.store.prepared_params(program)
+            self._decide_slots(program, self.capacity.slots(program, params, begun, known=known))
         return self.slot_counts[program]
+
+    def _decide_slots(self, program: Program, count: int) -> None:
+        self.slot_counts[program], name = count, name_of(program, self.devices)
+        if name is not None and self.slots_of_names.get(name) != count:
+            self.slots_of_names[name] = count
 
     def _begin_ahead(self, queue: deque[Task], batch: _Batch, count: int, *, needed: bool = False) -> None:
         """Begins so many tasks; where memory is short, none but those that are `needed`."""

@@ -6,7 +6,7 @@ Ctrl-C, SIGTERM and SIGHUP. Stopped at any time and begun again, it goes on wher
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ from jnst.io.checksums import Checksums
 from jnst.io.manifest import Manifest, is_begun, open_manifest
 from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir, require_writable_folder
 from jnst.io.pipes import STANDARD_INPUT
+from jnst.io.slots import Slots
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights
@@ -133,6 +134,7 @@ def run_batch(options: Options) -> int:
     network = {"sha256": weights.sha256, "normalized": weights.normalized}
     manifest = open_manifest(out, process, processes, network)
     todo = [row for row in own if not manifest.has(row)]
+    slots = open_slots(out, own, process, processes, options)
     quiet = options.report.quiet
     with (
         contextlib.closing(manifest),
@@ -141,7 +143,7 @@ def run_batch(options: Options) -> int:
     ):
         reporter = BatchReporter(len(own), len(own) - len(todo), show, quiet=quiet)
         try:
-            failures = paint(todo, manifest, reporter, options, weights, signals) if todo else {}
+            failures = paint(todo, manifest, reporter, options, weights, signals, slots=slots) if todo else {}
         except KeyboardInterrupt:
             log(f"interrupted; {reporter.done} of {len(own)} are done; begin again to go on")
             return exit_code(signal.SIGINT)
@@ -158,6 +160,22 @@ def run_batch(options: Options) -> int:
             log(f"no contact sheet: {error}")
             return code or 2
     return code
+
+
+def open_slots(
+    out: AnyPath, own: Sequence[BatchRow], process: int, processes: int, options: Options
+) -> MutableMapping[str, int]:
+    """Returns how many pictures are advanced at a time, as an earlier run of the same batch has decided.
+
+    Args:
+        out: the folder of the results.
+        own: rows of this process, those that are done as well.
+        process: which of the processes this is, from 0.
+        processes: how many share the work.
+        options: of the command line.
+    """
+    name = "slots.json" if processes == 1 else f"slots-{process}.json"
+    return Slots(out / name, [[row.record() for row in own], options.batch.batch_size, options.machine.max_memory])
 
 
 def make_trace_folder(options: Options, folder: Path, rows: Sequence[BatchRow], out: AnyPath) -> None:
@@ -224,7 +242,7 @@ def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow]
 
 def paint(
     todo: Sequence[BatchRow], manifest: Manifest, reporter: BatchReporter, options: Options, weights: "Weights",
-    signals: Sequence[int],
+    signals: Sequence[int], *, slots: MutableMapping[str, int] | None = None,
 ) -> dict[BatchRow, str]:  # fmt: skip
     """Paints what is to do and writes it meanwhile.
 
@@ -235,6 +253,7 @@ def paint(
         options: of the command line.
         weights: of the network.
         signals: that came; the first ends the batch after the running step.
+        slots: as `stylize_many` takes them.
 
     Returns:
         Why there is no picture, of each row that failed.
@@ -256,7 +275,7 @@ def paint(
             reporter.step(step)
             return bool(signals) or writer.in_vain
 
-        for result in results(jobs, weights, reporter, stop_before, options):
+        for result in results(jobs, weights, reporter, stop_before, options, slots=slots):
             if result.error or result.image is None:
                 writer.fail(result.name, result.error)
             else:
@@ -270,7 +289,7 @@ def paint(
 
 def results(
     jobs: Sequence["Job"], weights: "Weights", reporter: BatchReporter, on_step: "Callable[[Step], bool]",
-    options: Options,
+    options: Options, *, slots: MutableMapping[str, int] | None = None,
 ) -> Iterator["Result"]:  # fmt: skip
     """Returns the results of the jobs as they come, on all devices of this machine.
 
@@ -280,6 +299,7 @@ def results(
         reporter: is told the schedule.
         on_step: is told every step; a true answer ends the work.
         options: of the command line.
+        slots: as `stylize_many` takes them.
     """
     import jax
 
@@ -289,7 +309,7 @@ def results(
     mesh = jax.sharding.Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
     return stylize_many(
         jobs, weights, mesh=mesh, batch_size=options.batch.batch_size,
-        memory=memory_limit(options), on_schedule=reporter.schedule, on_step=on_step,
+        memory=memory_limit(options), on_schedule=reporter.schedule, on_step=on_step, slots=slots,
     )  # fmt: skip
 
 

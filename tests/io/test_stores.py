@@ -56,7 +56,7 @@ def test_a_bucket_works_as_a_folder_does(bucket, capsys):
     command = bucket / "photos", bucket / "paintings", "-o", bucket / "out", "--contact-sheet", bucket / "sheet.png"
     assert jnst(*command) == 0, capsys.readouterr().err
     pictures = {"a_x.png", "a_y.png", "b_x.png", "b_y.png"}
-    assert listdir(bucket / "out") == {*pictures, "manifest"}
+    assert listdir(bucket / "out") == {*pictures, "manifest", "slots.json"}
     assert listdir(bucket / "out" / "manifest") == {*(f"{name}.json" for name in pictures), "begun-0"}
     assert image.load(bucket / "out" / "a_x.png").shape == (1, 40, 48, 3)
     assert image.load(bucket / "sheet.png").shape[1:3] == (3 * 166 + 6, 3 * 166 + 6)
@@ -84,7 +84,7 @@ def test_a_list_in_a_bucket_and_files_of_both_kinds(bucket, tmp_path, capsys):
     ]
     (bucket / "jobs.jsonl").write_bytes("\n".join(map(json.dumps, rows)).encode())
     assert jnst("--jobs", bucket / "jobs.jsonl", "-o", tmp_path / "out") == 0, capsys.readouterr().err
-    assert {"one.png", "two.jpg", "manifest.jsonl"} == listdir(tmp_path / "out")
+    assert {"one.png", "two.jpg", "manifest.jsonl", "slots.json"} == listdir(tmp_path / "out")
     (bucket / "jobs.jsonl").write_bytes(json.dumps({**rows[0], "content": "photos/no.png"}).encode())
     assert jnst("--jobs", bucket / "jobs.jsonl", "-o", tmp_path / "out") == 2
     assert f"row 1: {bucket}/photos/no.png: no such file" in capsys.readouterr().err
