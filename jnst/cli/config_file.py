@@ -171,7 +171,10 @@ def require_config_place(options: Options, path: Path) -> None:
     """
     if path.suffix.lower() != ".toml":
         raise InputError(f"{path} has the extension {path.suffix!r}; settings are written as .toml")
-    places = (options.content, options.style, options.file.output, options.batch.jobs, options.report.trace)
+    given = options.mixture
+    images = (options.content, options.style, *options.more_styles)
+    masks = (*given.content_masks, *given.style_masks, *given.regions)
+    places = (*images, *masks, options.file.output, options.batch.jobs, options.report.trace)
     taken = {canonical(place) for place in places if place not in (None, MISSING_PATH)}
     require_output(path, option="save_config", inputs=taken, overwrite=options.file.overwrite, as_image=False)
 

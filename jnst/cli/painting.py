@@ -11,7 +11,7 @@ from jnst.cli.companions import Companions, summary_lines
 from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.keeping import save_or_keep
 from jnst.cli.options import Options, make_config
-from jnst.cli.outputs import intermediate_paths, output_path
+from jnst.cli.outputs import intermediate_paths, output_path, style_name
 from jnst.cli.paintings import paintings_of
 from jnst.cli.progress import PhaseTimer, iteration_reporter
 from jnst.cli.recipes import Recipes
@@ -77,7 +77,8 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
     from jnst.io.trace import Trace
 
     output = output_path(options)
-    description = describe_run(options.content, options.style, prepared.images.size, prepared.config, prepared.weights)
+    paintings = paintings_of(options)
+    description = describe_run(options.content, paintings, prepared.images.size, prepared.config, prepared.weights)
     checkpoint = open_checkpoint(options, prepared, style_argument(options, prepared.images))
     trace = Trace(options.report.trace, notify=log)
     companions = Companions(options.report, prepared)
@@ -96,7 +97,7 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
         kept = save_or_keep(result.image, output, recipe=recipe, origin=prepared.images.origin, writing=options.writing)
         timer.phase("write")
         trace.footer(result, kept.path or output, timer.seconds)
-        companions.finish(result, title=f"{options.content.stem} x {options.style.stem}")
+        companions.finish(result, title=f"{options.content.stem} x {style_name(options)}")
     close_checkpoint(checkpoint, complete=not (signals or kept.problem), quiet=options.report.quiet)
     if kept.problem:
         raise InputError(kept.problem)

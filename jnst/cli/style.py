@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from jnst.cli.checks import require_at_least, require_image, require_output
+from jnst.cli.checks import require_image, require_output
 from jnst.cli.options import (
     MISSING_PATH,
     BalanceOptions,
@@ -73,7 +73,8 @@ def run(arguments: Sequence[str]) -> int:
     output = options.output or Path(f"{painting.stem}{SUFFIX}")
     groups = {"balance": options.balance, "layer": options.layer}
     config = Config(**{name: getattr(group, name) for key, group in groups.items() for name in GROUPS[key][1]})
-    require_at_least(MIN_SIDE, largest=options.largest)
+    if options.largest < MIN_SIDE:
+        raise InputError(f"--largest must be at least {MIN_SIDE}, got {options.largest}")
     if not is_style_file(output):
         raise InputError(f"{output} must end in {SUFFIX}", field="output")
     if config.normalize_filters or options.weight.normalize_with:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jnst.cli.checks import require_output
+from jnst.cli.paintings import Painting
 from jnst.cli.terminal import log
 from jnst.config import INIT_NAMES, Config
 from jnst.errors import InputError
@@ -18,19 +19,22 @@ if TYPE_CHECKING:
 
 
 def describe_run(
-    content: AnyPath, style: AnyPath, size: tuple[int, int], config: Config, weights: "Weights"
+    content: AnyPath, paintings: Sequence[Painting], size: tuple[int, int], config: Config, weights: "Weights"
 ) -> dict[str, Any]:
     """Returns what a run is given, for its trace and for the picture's own description.
 
     Args:
         content: the photograph's path.
-        style: the painting's path.
+        paintings: of its style.
         size: (height, width) of the result in pixels.
         config: the settings.
         weights: of the network.
     """
-    return {"content": content.name, "style": style.name, "image_size": size, "settings": asdict(config),
-            "weights": weights.record()}  # fmt: skip
+    told = [{"name": p.path.name, "weight": p.weight, "mask": p.mask and p.mask.path.name,
+             "own_mask": p.own_mask and p.own_mask.path.name} for p in paintings]  # fmt: skip
+    more = {} if list(paintings) == [Painting(paintings[0].path)] else {"paintings": told}
+    return {"content": content.name, "style": paintings[0].path.name, **more, "image_size": size,
+            "settings": asdict(config), "weights": weights.record()}  # fmt: skip
 
 
 def trace_path(folder: Path, row: "BatchRow") -> Path:
@@ -110,7 +114,7 @@ class BatchTraces:
         from jnst.io.trace import write_trace
 
         path, compiling = trace_path(self.folder, row), result.compile_seconds
-        fields = describe_run(row.content, row.style, result.image.shape[1:3], result.config, self.weights)
+        fields = describe_run(row.content, row.all_paintings, result.image.shape[1:3], result.config, self.weights)
         laps = {"compile": compiling, "iterations": max(0.0, result.seconds - compiling), "write": seconds}
         try:
             write_trace(path, fields, result.history, result, output, laps)

@@ -20,7 +20,8 @@ from jnst.io import image
 EVERY = [
     "--image-size", "64", "--upscale", "--style-scale", "0.5", "--bits", "16", "--alpha", "white",
     "--colour-space", "input", "--keep-gps", "--loss", "sum", "--style-loss", "gram", "--style-unit", "painting",
-    "--content-weight", "1e-7", "--style-weight", "3", "--tv-weight", "0", "--content-layers", "conv1_1,conv1_2",
+    "--content-weight", "1e-7", "--style-weight", "3", "--tv-weight", "0", "--tv-form", "absolute",
+    "--match-colors", "mean", "--noise-blend", "0.5", "--content-layers", "conv1_1,conv1_2",
     "--style-layers", "conv1_1", "conv2_1", "--style-layer-weights", "1", "2.5", "--style-sizes", "1",
     "--pooling", "average", "--normalize-filters", "--optimizer", "adam", "--iterations", "7", "--scales", "40", "50",
     "--history-size", "5", "--history-dtype", "bfloat16", "--learning-rate", "0.1", "--gradients", "normalized",
@@ -50,10 +51,11 @@ def test_every_setting_comes_back(tmp_path, monkeypatch):
     options = parse([*EVERY, *paths])
     default = saved(Options())
     same = [name for name, value in saved(options).items() if value == default[name]]
-    assert same == ["strength"]  # which the weights exclude
+    excluded = ["strength", "original_colors"]  # by the weights, and by --match-colors
+    assert same == excluded
     write_settings(options, tmp_path / "run.toml")
     table = tomllib.loads((tmp_path / "run.toml").read_text())
-    assert set(table) == set(SAVED) - {"strength"}
+    assert set(table) == set(SAVED) - set(excluded)
     (tmp_path / "run.toml").rename(tmp_path / "other.toml")
     monkeypatch.chdir("/")
     again = saved(parse_with_config(["--config", str(tmp_path / "other.toml")]))

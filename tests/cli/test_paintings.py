@@ -179,6 +179,12 @@ def test_what_was_given_is_found_again_in_the_paintings(two):
         assert unblend(blend([warm, cold], given)) == ([warm, cold], expected)
 
 
+def test_a_trace_names_all_paintings(two):
+    paint(two, "--iterations", 1, "--content-masks", "left.png", "all", "--trace", two / "run.jsonl")
+    header = json.loads((two / "run.jsonl").read_text().splitlines()[0])
+    assert [(p["name"], p["mask"]) for p in header["paintings"]] == [("warm.png", "left.png"), ("cold.png", None)]
+
+
 def test_a_picture_of_several_paintings_is_replayed(two, capsys):
     for how in (["--content-masks", "left.png", "all", "--style-blend-weights", "3", "1"],
                 ["--regions", "halves.png", "red.png", "blue.png"]):  # fmt: skip

@@ -36,7 +36,7 @@ def test_the_file_stands_in_the_paintings_place(made, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["style"], "painting"),
+        (["style"], "PAINTING is required"),
         (["style", "{}/none.png"], "no such file"),
         (["style", "{}/photo.png", "-o", "{}/x.h5"], "x.h5 must end in .style.h5"),
         (["style", "{}/photo.png", "-o", "{}/painting.style.h5"], "exists; give --overwrite"),
