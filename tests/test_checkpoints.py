@@ -1,6 +1,7 @@
 """A run that goes on from where it was kept ends where it would have ended, bit for bit."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import optax
@@ -10,7 +11,7 @@ from helpers import picture
 from jnst import Config, InputError, checkpoints, scheduler, stylize
 from jnst.io.checkpoint_file import CheckpointFile
 
-SMALL = {"content_layers": ("conv1_2",), "style_layers": ("conv1_1", "conv1_2"), "iterations": 8, "scales": ("48",),
+SMALL: dict[str, Any] = {"content_layers": ("conv1_2",), "style_layers": ("conv1_1", "conv1_2"), "iterations": 8, "scales": ("48",),
          "style_pyramid_levels": 1}  # fmt: skip
 CONTENT, STYLE = picture(48, 72), picture(40, 40, seed=1)
 
@@ -36,6 +37,12 @@ def often(monkeypatch):
     monkeypatch.setattr(checkpoints, "EVERY_SECONDS", 0)
     monkeypatch.setattr(checkpoints, "MOST_SHARE", 1)
     monkeypatch.setattr(scheduler, "CHUNK_SECONDS", 0)
+
+
+def loaded(path):
+    kept = CheckpointFile(path).load()
+    assert kept is not None
+    return kept
 
 
 def told(result):
@@ -68,7 +75,9 @@ def test_killed_in_a_scale_and_between_two_it_ends_as_if_undisturbed(settings, m
     undisturbed = stylize(CONTENT, STYLE, config, vgg16, **more)  # in one chunk a scale
     for at in ((0, 0), (0, 1), (1, -1), (1, 0), (1, 1)):
         killed(path, at, config, vgg16, **more)
-    seconds = CheckpointFile(path).load()[0]["seconds"]
+        facts, _ = loaded(path)
+        assert at != (1, -1) or (facts["stage"], facts["done"]) == at
+    seconds = loaded(path)[0]["seconds"]
     result = stylize(CONTENT, STYLE, config, vgg16, checkpoint=CheckpointFile(path), **more)
     assert_same(result, undisturbed)
     assert [row.seconds for row in result.history] == sorted(row.seconds for row in result.history)
@@ -85,6 +94,7 @@ def test_a_run_that_the_callback_stops_is_kept_and_goes_on(vgg16, tmp_path, monk
             callback=lambda progress, last=last: progress.iteration >= last,
         )  # fmt: skip
         assert stopped.stop_reason == "stopped"
+        assert loaded(file.path)[0]["history"][-1]["iteration"] == stopped.iterations >= last
     assert_same(stylize(CONTENT, STYLE, config, vgg16, checkpoint=file), undisturbed)
 
 
@@ -113,7 +123,7 @@ def test_another_run_is_refused_and_what_is_kept_stays(vgg16, tmp_path):
 def test_arrays_that_do_not_fit_are_refused(vgg16, tmp_path):
     path, config = tmp_path / "run.ckpt", Config(**SMALL)
     killed(path, (0, 1), config, vgg16)
-    facts, arrays = CheckpointFile(path).load()
+    facts, arrays = loaded(path)
     name = next(name for name in arrays if "gamma" in name)
     for spoiled in ({k: v for k, v in arrays.items() if k != name}, arrays | {name: arrays[name].astype(np.float64)}):
         CheckpointFile(path).save(facts, spoiled)
@@ -124,7 +134,7 @@ def test_arrays_that_do_not_fit_are_refused(vgg16, tmp_path):
 def test_other_versions_go_on_with_a_warning(vgg16, tmp_path, caplog):
     path, config = tmp_path / "run.ckpt", Config(**SMALL)
     killed(path, (0, 1), config, vgg16)
-    facts, arrays = CheckpointFile(path).load()
+    facts, arrays = loaded(path)
     CheckpointFile(path).save({**facts, "machine": {**facts["machine"], "jax": "0.1"}}, arrays)
     with caplog.at_level(logging.WARNING, "jnst"):
         assert_same(stylize(CONTENT, STYLE, config, vgg16, checkpoint=CheckpointFile(path)),

@@ -73,14 +73,15 @@ def test_killed_three_times_the_picture_is_that_of_an_undisturbed_run(files, cap
     assert not (files / "out.png").exists()
     for at in ((1, -1), (1, 1)):
         assert f"{kept}: going on after iteration" in killed(at, *command)
-    seconds = CheckpointFile(kept).load()[0]["seconds"]
+    loaded = CheckpointFile(kept).load()
+    assert loaded is not None
     capsys.readouterr()
     assert main(list(map(str, command))) == 0  # over its own trace and pictures, but without --overwrite
     assert "going on after iteration" in capsys.readouterr().err
     assert (files / "out.png").read_bytes() == (files / "undisturbed.png").read_bytes()
     assert records(files / "out.jsonl") == records(files / "undisturbed.jsonl")
     footer = json.loads((files / "out.jsonl").read_text().splitlines()[-1])
-    assert footer["seconds"] > seconds
+    assert footer["seconds"] > loaded[0]["seconds"]
     assert footer["laps"]["iterations"] > 0
     assert sorted(path.name for path in files.glob("out-*.png")) == [f"out-{k:04d}.png" for k in (2, 4, 6, 8)]
     assert not kept.exists()
