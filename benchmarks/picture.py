@@ -74,7 +74,8 @@ def load(name: str, folder: Path, size: int) -> np.ndarray | None:
 
 def variants(settings: list[str]) -> Iterator[tuple[str, jnst.Config]]:
     """Every combination of the values of `name=value,value`, as a Config, with its name."""
-    from jnst.cli.options import RowOptions, make_config, parse_over
+    from jnst.cli.options import RowOptions
+    from jnst.cli.parsing import make_config, parse_over
     from jnst.cli.settings import settings_to_flags, text_to_setting
 
     names = [setting.split("=", 1)[0] for setting in settings]

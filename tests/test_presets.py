@@ -1,7 +1,7 @@
 import pytest
 
 from jnst import Config, InputError
-from jnst.cli.options import list_presets, make_config, parse
+from jnst.cli.parsing import list_presets, make_config, parse
 from jnst.presets import PRESETS, QUALITIES, preset_settings
 
 STUDY = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jnst.cli.options import make_config, parse
+from jnst.cli.parsing import make_config, parse
 from jnst.io.decode import FORMATS
 
 ROOT = Path(__file__).parent.parent

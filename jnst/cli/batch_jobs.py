@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jnst.cli.jobfile import REQUESTS, BatchRow
-from jnst.cli.options import render
 from jnst.cli.paintings import MaskFile, Painting
+from jnst.cli.parsing import render
 from jnst.cli.sizes import Size, content_size, style_size
 from jnst.config import INIT_NAMES
 from jnst.errors import InputError

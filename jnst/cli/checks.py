@@ -11,7 +11,8 @@ from collections.abc import Set
 from pathlib import Path
 
 from jnst.chips import CHIPS
-from jnst.cli.options import Options, make_config
+from jnst.cli.options import Options
+from jnst.cli.parsing import make_config
 from jnst.errors import InputError
 from jnst.io import image
 from jnst.io.encode import Writing

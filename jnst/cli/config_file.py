@@ -22,10 +22,8 @@ from jnst.cli.options import (
     ReportOptions,
     SolverOptions,
     WeightOptions,
-    make_config,
-    parse,
-    parse_over,
 )
+from jnst.cli.parsing import make_config, parse, parse_over
 from jnst.cli.settings import field_comments
 from jnst.config import INIT_NAMES, Config
 from jnst.errors import InputError

@@ -5,14 +5,7 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from jnst.cli.options import (
-    BatchOptions,
-    FileOptions,
-    MachineOptions,
-    PresetOptions,
-    ReportOptions,
-    WeightOptions,
-)
+from jnst.cli.options import BatchOptions, FileOptions, MachineOptions, PresetOptions, ReportOptions, WeightOptions
 from jnst.cli.settings import ALIASES, GROUPS
 from jnst.config import INIT_NAMES, Config, check_value
 from jnst.errors import InputError

@@ -12,7 +12,8 @@ from typing import Annotated
 import tyro
 
 from jnst.cli.diagnosis import GAINS, Diagnosis, diagnose
-from jnst.cli.options import NoNegation, parse_into
+from jnst.cli.options import NoNegation
+from jnst.cli.parsing import parse_into
 from jnst.io.optional import install
 from jnst.network.architecture import Backbone
 

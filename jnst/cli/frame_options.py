@@ -21,8 +21,8 @@ from jnst.cli.options import (
     ReportOptions,
     SolverOptions,
     WeightOptions,
-    parse_over,
 )
+from jnst.cli.parsing import parse_over
 
 NEXT_SHARE = Fraction(3, 10)  # of the first frame's iterations: the last result is near already
 FOLDER_RATE = 24.0  # frames a second of a folder, which has no rate of its own

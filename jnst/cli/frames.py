@@ -22,9 +22,10 @@ from jnst.cli.folders import list_images
 from jnst.cli.frame_options import FOLDER_RATE, NEXT_SHARE, FrameOptions, as_single, parse_frames
 from jnst.cli.frame_outputs import FrameOutput, open_output, require_frame_output
 from jnst.cli.interrupts import exit_code, stop_on_signals
-from jnst.cli.options import MISSING_PATH, Options, list_presets, make_config
+from jnst.cli.options import MISSING_PATH, Options
 from jnst.cli.painting import Images, Prepared
 from jnst.cli.paintings import Painting
+from jnst.cli.parsing import list_presets, make_config
 from jnst.cli.progress import Show, display, time_left
 from jnst.cli.single import load_painting
 from jnst.cli.sizes import content_size

@@ -10,9 +10,10 @@ from typing import Any
 
 from jnst.cli.checks import require_image, require_output, require_sizes
 from jnst.cli.folders import list_images
-from jnst.cli.options import Options, RowOptions, make_config, parse_over
+from jnst.cli.options import Options, RowOptions
 from jnst.cli.outputs import style_name
 from jnst.cli.paintings import EVERYWHERE, MASKS, WEIGHTS, Blend, Painting, blend, is_blend, paintings_of
+from jnst.cli.parsing import make_config, parse_over
 from jnst.cli.settings import ALIASES, GROUPS, settings_to_flags, text_to_setting
 from jnst.cli.tables import read_table
 from jnst.config import Config

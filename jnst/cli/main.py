@@ -21,7 +21,8 @@ from jnst.cli.commands import is_command, run_command
 from jnst.cli.config_file import parse_with_config, require_config_place, write_settings
 from jnst.cli.interrupts import exit_code
 from jnst.cli.many import is_batch, run_batch
-from jnst.cli.options import MISSING_PATH, Options, list_presets, render
+from jnst.cli.options import MISSING_PATH, Options
+from jnst.cli.parsing import list_presets, render
 from jnst.cli.single import run_single
 from jnst.cli.terminal import lenient_streams, log
 from jnst.errors import InputError

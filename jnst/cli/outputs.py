@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from jnst.cli.options import Options, make_config
+from jnst.cli.options import Options
+from jnst.cli.parsing import make_config
 from jnst.config import Config
 from jnst.io.paths import AnyPath
 from jnst.io.pipes import is_open_pipe

@@ -10,9 +10,10 @@ from jnst.cli.checkpointing import Kept, close_checkpoint, open_checkpoint
 from jnst.cli.companions import Companions, summary_lines
 from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.keeping import save_or_keep
-from jnst.cli.options import Options, make_config
+from jnst.cli.options import Options
 from jnst.cli.outputs import intermediate_paths, output_path, style_name
 from jnst.cli.paintings import paintings_of
+from jnst.cli.parsing import make_config
 from jnst.cli.progress import PhaseTimer, iteration_reporter
 from jnst.cli.recipes import Recipes
 from jnst.cli.terminal import log, say

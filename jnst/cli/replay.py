@@ -14,16 +14,9 @@ import tyro
 
 from jnst.cli.config_file import settings_of_recipe, with_values
 from jnst.cli.ingredients import find_inputs, load_recorded_weights
-from jnst.cli.options import (
-    MISSING_PATH,
-    NoNegation,
-    Options,
-    StyleOptions,
-    input_arg,
-    local_path_arg,
-    parse_command,
-)
+from jnst.cli.options import MISSING_PATH, NoNegation, Options, StyleOptions, input_arg, local_path_arg
 from jnst.cli.paintings import MASKS, WEIGHTS
+from jnst.cli.parsing import parse_command
 from jnst.cli.recipes import WAYS
 from jnst.cli.single import run_single
 from jnst.cli.terminal import say

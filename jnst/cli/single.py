@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from jnst.cli.checkpointing import require_checkpoint, resumed_config
 from jnst.cli.checks import require_at_least, require_common, require_image, require_output, require_streams
 from jnst.cli.companions import require_companions
-from jnst.cli.options import MISSING_PATH, Options, make_config
+from jnst.cli.options import MISSING_PATH, Options
 from jnst.cli.outputs import intermediate_paths, output_path
 from jnst.cli.painting import Images, Prepared, paint_and_write, style_argument
 from jnst.cli.paintings import Painting, paintings_of
+from jnst.cli.parsing import make_config
 from jnst.cli.progress import PhaseTimer
 from jnst.cli.sizes import content_size, style_size
 from jnst.cli.strategy import choose_strategy, print_plan

@@ -18,9 +18,9 @@ from jnst.cli.options import (
     ReportOptions,
     WeightOptions,
     hint,
-    parse_command,
     path_arg,
 )
+from jnst.cli.parsing import parse_command
 from jnst.cli.progress import display
 from jnst.cli.settings import GROUPS
 from jnst.cli.sizes import style_size

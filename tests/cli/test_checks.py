@@ -16,7 +16,7 @@ from jnst.cli.checks import (
     require_sizes,
     require_streams,
 )
-from jnst.cli.options import parse
+from jnst.cli.parsing import parse
 from jnst.io.pipes import STANDARD_OUTPUT
 
 

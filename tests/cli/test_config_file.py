@@ -13,7 +13,8 @@ from jnst.cli import main as main_module
 from jnst.cli.config_file import parse_with_config, write_settings
 from jnst.cli.config_values import SAVED
 from jnst.cli.main import main
-from jnst.cli.options import Options, make_config, parse
+from jnst.cli.options import Options
+from jnst.cli.parsing import make_config, parse
 from jnst.config import Config
 from jnst.io import image
 

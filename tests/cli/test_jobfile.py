@@ -8,7 +8,7 @@ from cli_helpers import paint_listed
 
 from jnst import Config
 from jnst.cli.jobfile import read_rows
-from jnst.cli.options import parse
+from jnst.cli.parsing import parse
 
 ROW = {"content": "photos/a.png", "style": "paintings/x.png", "output": "one.png"}
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from jnst import Config, InputError
 from jnst.cli import settings as settings_module
 from jnst.cli.main import main
-from jnst.cli.options import MISSING_PATH, Options, RowOptions, make_config, parse, parse_over, render
+from jnst.cli.options import MISSING_PATH, Options, RowOptions
+from jnst.cli.parsing import make_config, parse, parse_over, render
 from jnst.cli.settings import GROUPS, settings_to_flags, text_to_setting
 from jnst.network.architecture import layer_names
 

@@ -14,8 +14,8 @@ from jnst.cli.batch_jobs import make_jobs
 from jnst.cli.checks import require_output
 from jnst.cli.companions import Companions
 from jnst.cli.jobfile import BatchRow
-from jnst.cli.options import make_config, parse, render
 from jnst.cli.painting import Images, Prepared
+from jnst.cli.parsing import make_config, parse, render
 from jnst.cli.progress import BatchReporter, PhaseTimer
 from jnst.cli.single import load_images
 from jnst.cli.writing import Writer

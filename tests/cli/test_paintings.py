@@ -9,8 +9,8 @@ from PIL import Image
 
 from jnst import InputError
 from jnst.cli.main import main
-from jnst.cli.options import parse
 from jnst.cli.paintings import EVERYWHERE, Blend, MaskFile, Painting, blend, paintings_of, unblend
+from jnst.cli.parsing import parse
 from jnst.io import image, masks
 
 RED, BLUE = (2, 0, 0), (0, 0, 2)

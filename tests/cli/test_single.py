@@ -22,8 +22,8 @@ from jnst.cli import outputs
 from jnst.cli.batch_jobs import make_jobs
 from jnst.cli.jobfile import BatchRow
 from jnst.cli.main import main
-from jnst.cli.options import make_config, parse
 from jnst.cli.outputs import intermediate_paths
+from jnst.cli.parsing import make_config, parse
 from jnst.cli.single import load_images, validate_single
 from jnst.cli.weights import load_weights
 from jnst.io import image

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jnst import InputError
-from jnst.cli.options import render
+from jnst.cli.parsing import render
 from jnst.cli.sizes import content_size, style_size
 
 PATH = Path("strip.jpg")

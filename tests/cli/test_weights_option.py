@@ -3,7 +3,7 @@
 import pytest
 from helpers import small_table
 
-from jnst.cli.options import parse
+from jnst.cli.parsing import parse
 from jnst.cli.weights import load_weights
 from jnst.io import formats
 
