@@ -1,6 +1,7 @@
 """A run that goes on from where it was kept ends where it would have ended, bit for bit."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -107,8 +108,8 @@ def test_another_run_is_refused_and_what_is_kept_stays(vgg16, tmp_path):
     for content, style, other, weights, said in (
         (CONTENT[:, :, ::-1], STYLE, config, vgg16, r"another run \(the photograph, or its size\); delete it, or give"),
         (CONTENT, STYLE[:, ::-1], config, vgg16, "the painting, or its size"),
-        (CONTENT, STYLE, Config(**SMALL | {"strength": 0.5}), vgg16, "strength not given there, 0.5 here"),
-        (CONTENT, STYLE, Config(**SMALL | {"scales": ("1",)}), vgg16, "scales 48 there, 1 here"),
+        (CONTENT, STYLE, replace(config, strength=0.5), vgg16, "strength not given there, 0.5 here"),
+        (CONTENT, STYLE, replace(config, scales=("1",)), vgg16, "scales 48 there, 1 here"),
         (CONTENT, [(STYLE, np.ones((1, 48, 72, 1), np.float32))], config, vgg16, "mask"),
         (CONTENT, STYLE, config, plain, "the weights"),
     ):
