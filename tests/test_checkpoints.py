@@ -11,6 +11,7 @@ from helpers import picture
 
 from jnst import Config, InputError, checkpoints, scheduler, stylize
 from jnst.io.checkpoint_file import CheckpointFile
+from jnst.jobs import Job, Picture, make_schedule
 
 SMALL: dict[str, Any] = {"content_layers": ("conv1_2",), "style_layers": ("conv1_1", "conv1_2"), "iterations": 8,
                          "scales": ("48",), "style_pyramid_levels": 1}  # fmt: skip
@@ -144,8 +145,9 @@ def test_other_versions_go_on_with_a_warning(vgg16, tmp_path, caplog):
     assert record.getMessage().startswith("the checkpoint is of other versions or another machine (jax 0.1, now ")
 
 
-def test_a_slow_place_is_written_less_often():
+def test_a_slow_place_is_written_less_often(monkeypatch):
     """Keeping takes at most a twentieth of the time."""
+    monkeypatch.setattr(checkpoints, "MOST_SHARE", 0.05)
     now = [0.0]
 
     class Slow:
@@ -158,17 +160,11 @@ def test_a_slow_place_is_written_less_often():
             self.saved += 1
             now[0] += 10
 
-    class Task:
-        stage, iterations, evaluations, compile_seconds, start = 0, 0, 0, 0.0, np.zeros(1)
-        history = ()
-
-    place, task = Slow(), Task()
-    keeper = checkpoints.Keeper(place, {}, every=60, clock=lambda: now[0])
-    checkpoints.MOST_SHARE, before = 0.05, checkpoints.MOST_SHARE
-    try:
-        while now[0] < 1000:
-            keeper.keep(task, 0.0)  # pyright: ignore[reportArgumentType]
-            now[0] += 1
-    finally:
-        checkpoints.MOST_SHARE = before
+    seen = Picture.from_array(CONTENT)
+    (task,) = make_schedule([Job(seen, seen)], Config(**SMALL)).tasks
+    place, task.start = Slow(), np.zeros((1, 48, 72, 3), np.float32)
+    keeper = checkpoints.Keeper(place, {}, every=60.0, clock=lambda: now[0])
+    while now[0] < 1000:
+        keeper.keep(task, 0.0)
+        now[0] += 1
     assert place.saved == 5  # at 60, and 190 s after each has ended
