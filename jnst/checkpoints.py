@@ -32,8 +32,9 @@ from jnst.records import Iteration
 
 EVERY_SECONDS = 60.0
 MOST_SHARE = 0.05  # of a run's time that goes into keeping it: a large picture is kept less often
-NAMES = {"content": "the photograph, or its size", "style": "the painting, or its size", "init": "the start image",
-         "weights": "the weights", "terms": "the losses", "optimizer": "the solver"}  # fmt: skip
+NAMES = {"content": "the photograph, or its size", "style": "the painting, or its size", "mask": "the mask",
+         "init": "the start image", "weights": "the weights", "terms": "the losses",
+         "optimizer": "the solver"}  # fmt: skip
 """what a message calls a part of a recipe"""
 
 Facts = dict[str, Any]
@@ -72,8 +73,9 @@ def recipe_of(
     """
     styles = list(style) if isinstance(style, list | tuple) else [(style, None)]
     images = {"content": content, "init": init}
-    for k, (image, mask) in enumerate(styles):
-        images |= {f"style:{k}" if k else "style": image, f"mask:{k}" if k else "mask": mask}
+    for k, (image, *more) in enumerate(styles):  # its mask, and whatever else is said of it
+        said = None if all(part is None for part in more) else more
+        images |= {f"style:{k}" if k else "style": image, f"mask:{k}" if k else "mask": said}
     weights = params.record() if isinstance(params, Weights) else {}
     known = {name: weights[name] for name in ("sha256", "normalized") if name in weights}
     return {
