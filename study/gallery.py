@@ -16,6 +16,12 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 ROOT = Path(__file__).parents[1]
+HEAD = """# Every control in a picture
+
+Made by `python -m study.gallery ../shared/images --weights vgg19.h5` (FACTS, all else by default, VGG-19): each picture by the command below it, with
+`--image-size` and `--iterations` beside. The photograph is Tuebingen's front on the Neckar, the paintings are The Starry Night and The Scream. The same options
+hold for folders and jobs files ([batch.md](batch.md)).
+"""
 HEIGHT = 220
 """of a picture in the document, in pixels"""
 GAP = 6
@@ -187,9 +193,8 @@ def main() -> None:
         paint(ROWS[name], name, given.out, given.images, settings)
         strip(ROWS[name], given.out, given.images).save(place / f"{name}.jpg", quality=88)
     made = [section(name, row) for name, row in ROWS.items() if (place / f"{name}.jpg").exists()]
-    head = (ROOT / "study" / "gallery_head.md").read_text()
     facts = f"{given.image_size} px, {given.iterations} iterations"
-    (ROOT / "docs" / "gallery.md").write_text("\n".join([head.replace("FACTS", facts), *made]))
+    (ROOT / "docs" / "gallery.md").write_text("\n".join([HEAD.replace("FACTS", facts), *made]))
 
 
 if __name__ == "__main__":

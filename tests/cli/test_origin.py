@@ -56,7 +56,7 @@ def test_a_picture_names_no_folder_of_this_machine(camera, monkeypatch):
     weights = Weights({}, "vgg16", "torch-rgb", "0", source="", license="CC BY / BSD", **places)
     content = image.read(camera / "photo.png")
     prepared = Prepared(make_config(options), Images(content.pixels, (), None, content.origin), weights, None)
-    monkeypatch.setattr(painting, "paint", lambda *args: result())
+    monkeypatch.setattr(painting, "paint", lambda *args, **more: result())
     painting.paint_and_write(options, prepared, PhaseTimer())
     with Image.open(out) as file:
         exif = file.getexif()
