@@ -18,9 +18,10 @@ from PIL import Image, ImageFilter
 ROOT = Path(__file__).parents[1]
 HEAD = """# Every control in a picture
 
-Made by `python -m study.gallery ../shared/images --weights vgg19.h5` (FACTS, all else by default, VGG-19): each picture by the command below it, with
-`--image-size` and `--iterations` beside. The photograph is Tuebingen's front on the Neckar, the paintings are The Starry Night and The Scream. The same options
-hold for folders and jobs files ([batch.md](batch.md)).
+Made by `python -m study.gallery ../shared/images --weights vgg19.h5` (FACTS, all else by default, VGG-19): each picture
+by the command below it, with `--image-size` and `--iterations` beside. The photograph is Tuebingen's front on the
+Neckar, the paintings are The Starry Night and The Scream. The same options hold for folders and jobs files
+([batch.md](batch.md)).
 """
 HEIGHT = 220
 """of a picture in the document, in pixels"""
