@@ -12,7 +12,7 @@ from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.keeping import save_or_keep
 from jnst.cli.options import Options
 from jnst.cli.outputs import intermediate_paths, output_path, style_name
-from jnst.cli.paintings import paintings_of
+from jnst.cli.paintings import Painting
 from jnst.cli.parsing import make_config
 from jnst.cli.progress import PhaseTimer, iteration_reporter
 from jnst.cli.recipes import Recipes
@@ -46,6 +46,8 @@ class Images(NamedTuple):
     """of the content: what else of it is written again"""
     checksums: Checksums | None = None
     """by which the files were read"""
+    paintings: tuple[Painting, ...] = ()
+    """the files of the style"""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -78,8 +80,8 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
     from jnst.io.trace import Trace
 
     output = output_path(options)
-    paintings = paintings_of(options)
-    description = describe_run(options.content, paintings, prepared.images.size, prepared.config, prepared.weights)
+    images = prepared.images
+    description = describe_run(options.content, images.paintings, images.size, prepared.config, prepared.weights)
     checkpoint = open_checkpoint(options, prepared, style_argument(options, prepared.images))
     trace = Trace(options.report.trace, notify=log)
     companions = Companions(options.report, prepared)
@@ -113,7 +115,7 @@ def _recipe(options: Options, prepared: Prepared, result: "Result") -> str:
     file, images = options.file, prepared.images
     recipes = Recipes(options, prepared.weights, images.checksums or Checksums())
     return recipes.text(
-        options.content, paintings_of(options), images.size, make_config(options), way=result.config,
+        options.content, images.paintings, images.size, make_config(options), way=result.config,
         image_size=file.image_size, upscale=file.upscale, style_scale=file.style_scale,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ picture is not where it should be; 130, 143 and 129 stopped by Ctrl-C, SIGTERM a
 
 import importlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,14 +56,14 @@ def run_single(
     timer = PhaseTimer()
     config = make_config(options)
     options = fill_in_style(options, config)
-    validate_single(options, config)
+    paintings = validate_single(options, config)
     if options.file.output != STANDARD_OUTPUT:
         sweep(canonical(output_path(options)).parent)
     if options.report.checkpoint_file is not None:
         sweep(canonical(options.report.checkpoint_file).parent)
     # JAX, while the images are read; no daemon: a process that ends in the middle of it would be aborted
     threading.Thread(target=importlib.import_module, args=("jnst.transfer",)).start()
-    images = load_images(options, config)
+    images = load_images(options, config, paintings)
     timer.phase("images")
     weights = load(options)
     timer.phase("weights")
@@ -81,12 +81,15 @@ def run_single(
     return paint_and_write(options, prepared, timer)
 
 
-def validate_single(options: Options, config: Config) -> None:
+def validate_single(options: Options, config: Config) -> tuple[Painting, ...]:
     """Refuses what can be refused before anything is loaded.
 
     Args:
         options: of the command line, with both images.
         config: made of them.
+
+    Returns:
+        The paintings of the style, as they are found now.
 
     Raises:
         InputError: a value out of range, a missing image, or a place that cannot be written.
@@ -104,13 +107,14 @@ def validate_single(options: Options, config: Config) -> None:
     for place in (options.content, options.style, *options.more_styles):
         if not is_folder(place):  # of paintings
             require_image(place)
-    paintings = [path for painting in paintings_of(options) for path in painting.files]
-    for path in paintings:
+    paintings = paintings_of(options)
+    files = [path for painting in paintings for path in painting.files]
+    for path in files:
         require_image(path)
-    inputs = {options.content, *paintings, *([] if config.init in INIT_NAMES else [parse_path(config.init)])}
+    inputs = {options.content, *files, *([] if config.init in INIT_NAMES else [parse_path(config.init)])}
     output, trace = output_path(options), options.report.trace
     read, overwrite = {canonical(path) for path in inputs}, options.file.overwrite
-    own, steps = require_checkpoint(options, config, paintings), intermediate_paths(options, config)
+    own, steps = require_checkpoint(options, config, files), intermediate_paths(options, config)
     for path in (output, *steps.values()):
         mine = overwrite or canonical(path) in own
         require_output(path, inputs=read, overwrite=mine, writing=options.writing, probe=path == output)
@@ -120,6 +124,7 @@ def validate_single(options: Options, config: Config) -> None:
         mine = overwrite or canonical(trace) in own
         require_output(trace, option="trace", inputs=read, overwrite=mine, as_image=False)
     require_companions(options, read | {canonical(path) for path in [output, *steps.values()]})
+    return paintings
 
 
 def fill_in_style(options: Options, config: Config) -> Options:
@@ -141,12 +146,13 @@ def fill_in_style(options: Options, config: Config) -> Options:
     return replace(options, style=options.content)
 
 
-def load_images(options: Options, config: Config) -> Images:
+def load_images(options: Options, config: Config, paintings: Sequence[Painting]) -> Images:
     """Returns the content at the result's size, the style in proportion, and the start where it is a file.
 
     Args:
         options: of the command line, with both images.
         config: made of them.
+        paintings: of the style.
 
     Raises:
         InputError: a file that cannot be read, or is too narrow.
@@ -158,10 +164,11 @@ def load_images(options: Options, config: Config) -> Images:
     photograph = checksums.read(content, size=size)
     return Images(
         photograph.pixels,
-        tuple(load_painting(painting, size, longer, load=checksums.load) for painting in paintings_of(options)),
+        tuple(load_painting(painting, size, longer, load=checksums.load) for painting in paintings),
         None if config.init in INIT_NAMES else checksums.load(parse_path(config.init), size=size),
         photograph.origin,
         checksums,
+        tuple(paintings),
     )
 
 

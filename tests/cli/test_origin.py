@@ -15,6 +15,7 @@ from jnst.cli.checks import require_output
 from jnst.cli.companions import Companions
 from jnst.cli.jobfile import BatchRow
 from jnst.cli.painting import Images, Prepared
+from jnst.cli.paintings import paintings_of
 from jnst.cli.parsing import make_config, parse, render
 from jnst.cli.progress import BatchReporter, PhaseTimer
 from jnst.cli.single import load_images
@@ -55,7 +56,12 @@ def test_a_picture_names_no_folder_of_this_machine(camera, monkeypatch):
     places = {"file": str(camera / "vgg.h5"), "normalized": str(camera / "photos")}
     weights = Weights({}, "vgg16", "torch-rgb", "0", source="", license="CC BY / BSD", **places)
     content = image.read(camera / "photo.png")
-    prepared = Prepared(make_config(options), Images(content.pixels, (), None, content.origin), weights, None)
+    prepared = Prepared(
+        make_config(options),
+        Images(content.pixels, (), None, content.origin, paintings=paintings_of(options)),
+        weights,
+        None,
+    )
     monkeypatch.setattr(painting, "paint", lambda *args, **more: result())
     painting.paint_and_write(options, prepared, PhaseTimer())
     with Image.open(out) as file:
@@ -83,7 +89,7 @@ def test_what_cannot_be_seen_is_not_styled(files, monkeypatch, keep):
     config, styles = make_config(options), []
     monkeypatch.setattr("jnst.transfer.stylize", lambda content, style, *args, **more: styles.append(style))
     weights: Any = None
-    prepared = Prepared(config, load_images(options, config), weights, None)
+    prepared = Prepared(config, load_images(options, config, paintings_of(options)), weights, None)
     painting.paint(options, prepared, weights, [], Companions(options.report, prepared))
     row = BatchRow(options.content, options.style, files / "out.png", 512, 1.0, config)
     (job,) = make_jobs([row], {}, keep_alpha=keep)

@@ -8,6 +8,7 @@ from cli_helpers import FAST, paint_folders, paint_listed, paint_one
 from PIL import Image
 
 from jnst import InputError
+from jnst.cli import painting
 from jnst.cli.main import main
 from jnst.cli.paintings import EVERYWHERE, Blend, MaskFile, Painting, blend, paintings_of, unblend
 from jnst.cli.parsing import parse
@@ -195,3 +196,18 @@ def test_a_picture_of_several_paintings_is_replayed(two, capsys):
     (two / "halves.png").write_bytes((two / "red.png").read_bytes())
     assert main(["replay", str(two / "out.png"), "--no-compilation-cache", "--overwrite"]) == 2
     assert "halves.png is not the file" in capsys.readouterr().err
+
+
+def test_the_style_is_looked_up_once_whatever_becomes_of_its_files(two, capsys, monkeypatch):
+    """Hours later a file may be gone: the picture is written all the same, and what a folder holds is told once."""
+    folder = two / "style"
+    folder.mkdir()
+    (two / "warm.png").rename(folder / "warm.png")
+    (folder / "notes.txt").write_text("no picture")
+    place = ["-o", str(two / "out.png")]
+    save = painting.save_or_keep
+    gone = lambda *args, **more: (folder / "warm.png").unlink() or save(*args, **more)  # noqa: E731
+    monkeypatch.setattr(painting, "save_or_keep", gone)
+    assert main([str(two / "photo.png"), str(folder), "--blend", *FAST, "--iterations", "1", *place]) == 0
+    assert capsys.readouterr().err.count("notes.txt") == 1
+    assert (two / "out.png").exists()

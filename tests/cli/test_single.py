@@ -23,6 +23,7 @@ from jnst.cli.batch_jobs import make_jobs
 from jnst.cli.jobfile import BatchRow
 from jnst.cli.main import main
 from jnst.cli.outputs import intermediate_paths
+from jnst.cli.paintings import paintings_of
 from jnst.cli.parsing import make_config, parse
 from jnst.cli.single import load_images, validate_single
 from jnst.cli.weights import load_weights
@@ -101,7 +102,7 @@ def test_a_strip_is_a_style_and_a_small_photograph_may_be_enlarged(files):
     strip.save(files / "painting.png")
     small.save(files / "photo.png")
     options = parse([str(files / "photo.png"), str(files / "painting.png"), "--upscale", "--image-size", "48"])
-    images = load_images(options, make_config(options))
+    images = load_images(options, make_config(options), paintings_of(options))
     assert (images.content.shape, images.styles[0][0].shape) == ((1, 45, 48, 3), (1, 32, 512, 3))
     row = BatchRow(options.content, options.style, files / "out.png", 48, 1.0, make_config(options), upscale=True)
     failures = {}
