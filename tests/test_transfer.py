@@ -271,3 +271,29 @@ def test_own_terms_and_an_optax_transformation(vgg16: Weights):
     assert result.loss < 0.5 * result.history[0].loss
     assert result.history[0].style_layers.keys() == {"conv2_1"}
     assert 0 <= result.image.min() <= result.image.max() <= 1
+
+
+def test_a_style_in_a_quarter_of_the_picture_is_weighed_by_a_quarter(vgg16: Weights):
+    """A pixel there feels it as in a picture that has it all over."""
+    mask = np.zeros((1, 36, 44, 1), np.float32)
+    mask[:, :, :11] = 1
+    once = dataclasses.replace(SMALL, iterations=1)
+    first = jnst.stylize(CONTENT, [(STYLE, mask)], once, vgg16).history[0]
+    np.testing.assert_allclose(first.style_loss, np.mean(list(first.style_layers.values())) / 4, rtol=1e-5)
+    everywhere = jnst.stylize(CONTENT, [(STYLE, np.ones_like(mask))], once, vgg16).history[0]
+    np.testing.assert_allclose(everywhere.style_loss, np.mean(list(everywhere.style_layers.values())), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ((None, 0.0), "the weight of style 1 must be a finite number above 0, got 0"),
+        ((None, float("nan")), "the weight of style 1 must be a finite number above 0, got nan"),
+        ((np.ones((1, 9, 9, 1)), 1.0), r"mask 1 must have the shape \(1, 36, 44, 1\), got \(1, 9, 9, 1\)"),
+        ((np.zeros((1, 36, 44, 1)), 1.0), r"mask 1 must lie in \[0, 1\] and have a place above 0"),
+        ((None, 1.0, np.ones((1, 9, 9, 1))), r"own_mask 1 must have the shape \(1, 40, 33, 1\)"),
+    ],
+)
+def test_weights_and_masks_that_cannot_be_are_refused(vgg16: Weights, more, told):
+    with pytest.raises(InputError, match=told):
+        jnst.stylize(CONTENT, [(STYLE,), (STYLE, *more)], SMALL, vgg16)
