@@ -9,7 +9,7 @@ import argparse
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +39,6 @@ class Row:
     style: str = "starry_night.jpg"
     inputs: tuple[str, ...] = ()
     """shown before the results"""
-    tiled: bool = False
-    """shows every result two by two"""
-    common: str = ""
-    results: dict[str, Path] = field(default_factory=dict)
 
 
 ROWS = {
@@ -128,35 +124,31 @@ def jnst(*arguments: str) -> None:
 
 def words_of(row: Row, options: str) -> list[str]:
     """What stands after `jnst` in the command of a picture, with plain names."""
-    return [word for part in (row.photograph, row.style, options, row.common) for word in shlex.split(part)]
+    return [word for part in (row.photograph, row.style, options) for word in shlex.split(part)]
 
 
-def paint(row: Row, name: str, folder: Path, images: Path, settings: list[str]) -> None:
-    """Paints what is missing of a row."""
+def paint(row: Row, name: str, folder: Path, images: Path, settings: list[str]) -> list[Path]:
+    """Paints what is missing of a row; all its results."""
+    results = []
     for k, (caption, options) in enumerate(row.pictures.items()):
         output = folder / f"{name}-{k}.png"
-        row.results[caption] = output
+        results.append(output)
         if output.exists():
             continue
-        words = [str(place / word) if (place / word).is_file() else word
-                 for word in words_of(row, options)
-                 for place in [folder if (folder / word).is_file() else images]]  # fmt: skip
+        places = ((folder if (folder / word).is_file() else images) / word for word in words_of(row, options))
+        words = [str(place) if place.is_file() else place.name for place in places]
         jnst(*words, "-o", str(output), "--quiet", *settings)
         print(f"{name}: {caption}", flush=True)
+    return results
 
 
-def strip(row: Row, folder: Path, images: Path) -> Image.Image:
-    """The pictures of a row beside each other."""
+def strip(paths: list[Path]) -> Image.Image:
+    """Pictures beside each other."""
     shown = []
-    for path in [*(folder / n if (folder / n).is_file() else images / n for n in row.inputs), *row.results.values()]:
+    for path in paths:
         with Image.open(path) as file:
-            picture = file.convert("RGB")
-        if row.tiled and path in row.results.values():
-            twice = Image.new("RGB", (2 * picture.width, 2 * picture.height))
-            for place in ((0, 0), (picture.width, 0), (0, picture.height), picture.size):
-                twice.paste(picture, place)
-            picture = twice
-        shown.append(picture.resize((round(picture.width * HEIGHT / picture.height), HEIGHT), Image.Resampling.LANCZOS))
+            size = round(file.width * HEIGHT / file.height), HEIGHT
+            shown.append(file.convert("RGB").resize(size, Image.Resampling.LANCZOS))
     whole = Image.new("RGB", (sum(p.width for p in shown) + GAP * (len(shown) - 1), HEIGHT), "white")
     left = 0
     for picture in shown:
@@ -191,8 +183,10 @@ def main() -> None:
     place = ROOT / "docs" / "pictures" / "gallery"
     place.mkdir(parents=True, exist_ok=True)
     for name in given.only:
-        paint(ROWS[name], name, given.out, given.images, settings)
-        strip(ROWS[name], given.out, given.images).save(place / f"{name}.jpg", quality=88)
+        row = ROWS[name]
+        results = paint(row, name, given.out, given.images, settings)
+        inputs = [next(p / n for p in (given.out, given.images) if (p / n).is_file()) for n in row.inputs]
+        strip([*inputs, *results]).save(place / f"{name}.jpg", quality=88)
     made = [section(name, row) for name, row in ROWS.items() if (place / f"{name}.jpg").exists()]
     facts = f"{given.image_size} px, {given.iterations} iterations"
     (ROOT / "docs" / "gallery.md").write_text("\n".join([HEAD.replace("FACTS", facts), *made]))

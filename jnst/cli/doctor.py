@@ -13,7 +13,7 @@ import tyro
 
 from jnst.cli.diagnosis import GAINS, Diagnosis, diagnose
 from jnst.cli.options import NoNegation
-from jnst.cli.parsing import parse_into
+from jnst.cli.parsing import parse_command
 from jnst.io.optional import install
 from jnst.network.architecture import Backbone
 
@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         InputError: an unknown option.
     """
-    given = parse_into(DoctorOptions, arguments, DoctorOptions(), prog="jnst doctor")
+    given = parse_command(DoctorOptions, arguments, name="doctor")
     found = diagnose(weights=str(given.weights) if given.weights else None, backbone=given.backbone)
     if given.json:
         test = {key: value if value == value else None for key, value in found.test.items()}  # JSON has no NaN

@@ -73,7 +73,7 @@ def film_size(path: Path, size: tuple[int, int]) -> tuple[int, int]:
 
 
 class Film:
-    """A film under way. As a context manager: what is added inside is the film, also after a KeyboardInterrupt.
+    """A film under way: `close` puts it into its place, `abandon` leaves nothing of it.
 
     Attributes:
         path: of the film.
@@ -120,17 +120,10 @@ class Film:
 
     def abandon(self) -> None:
         """Leaves nothing behind."""
+        self.frames = 0
+        self._kept.clear()
         with contextlib.suppress(_Abandoned), self._inside:
             raise _Abandoned
-
-    def __enter__(self) -> "Film":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None:
-        if error is None or isinstance(error, KeyboardInterrupt):
-            self.close()
-        else:
-            self.abandon()
 
     def add(self, picture: Float[np.ndarray, "1 _h _w 3"], *, seconds: float = 0.0) -> None:
         """Adds a frame.

@@ -1,6 +1,7 @@
 """`jnst frames`: what is painted from what, what is written, and how it ends."""
 
 import os
+from contextlib import closing
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -23,7 +24,7 @@ needs_av = pytest.mark.skipif(optional.find("av") is None, reason="needs the ext
 def clip(files):
     """The folder of a photograph that moves by four pixels a frame, six times, at ten frames a second."""
     photo = image.load(files / "photo.png")
-    with Film(files / "clip.gif", (48, 52), Fraction(10)) as made:
+    with closing(Film(files / "clip.gif", (48, 52), Fraction(10))) as made:
         for k in range(6):
             made.add(photo[:, :, 4 * k : 4 * k + 52])
     return files

@@ -1,5 +1,6 @@
 """Clips as they come: films, moving pictures, folders; damaged, hostile and empty ones are one line."""
 
+from contextlib import closing
 from fractions import Fraction
 
 import numpy as np
@@ -23,7 +24,7 @@ def grey(level, height=32, width=48):
 
 
 def film_of(path, count=6):
-    with Film(path, (32, 48), Fraction(10)) as made:
+    with closing(Film(path, (32, 48), Fraction(10))) as made:
         for k in range(count):
             made.add(grey(k / 10))
     return path
@@ -65,7 +66,7 @@ def test_a_film_that_a_telephone_turned_stands_upright(tmp_path):
     """The mark of the matrix is written into the file by hand: ISO/IEC 14496-12, 8.3.2 (tkhd)."""
     path = tmp_path / "a.mp4"
     picture = np.concatenate([grey(1.0, width=24), grey(0.0, width=24)], 2)  # white on the left
-    with Film(path, (32, 48), Fraction(10)) as made:
+    with closing(Film(path, (32, 48), Fraction(10))) as made:
         made.add(picture)
     whole, one = path.read_bytes(), (1 << 16).to_bytes(4, "big")
     zero, minus = bytes(4), (-(1 << 16) & 0xFFFFFFFF).to_bytes(4, "big")
