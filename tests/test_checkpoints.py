@@ -67,11 +67,16 @@ def killed(path, at, config, weights, **more):
 
 @pytest.mark.parametrize(
     ("settings", "more"),
-    [({}, {}), ({"history_dtype": "bfloat16"}, {}), ({"optimizer": "adam"}, {}),
-     ({"style_loss": "neighbours", "style_layers": ("conv3_1",)}, {}),
-     ({"init": "noise"}, {"optimizer": optax.sgd(0.1, momentum=0.9)})],
-    ids=["lbfgsb", "bfloat16", "adam", "neighbours", "optax"],
-)  # fmt: skip
+    [
+        pytest.param({}, {}, id="lbfgsb"),
+        pytest.param({"history_dtype": "bfloat16"}, {}, id="bfloat16"),
+        pytest.param({"optimizer": "adam"}, {}, id="adam", marks=pytest.mark.thorough),
+        pytest.param(
+            {"style_loss": "neighbours", "style_layers": ("conv3_1",)}, {}, id="neighbours", marks=pytest.mark.thorough
+        ),
+        pytest.param({"init": "noise"}, {"optimizer": optax.sgd(0.1, momentum=0.9)}, id="optax"),
+    ],
+)
 def test_killed_in_a_scale_and_between_two_it_ends_as_if_undisturbed(settings, more, vgg16, tmp_path):
     config, path = Config(**SMALL | settings), tmp_path / "run.ckpt"
     undisturbed = stylize(CONTENT, STYLE, config, vgg16, **more)  # in one chunk a scale
