@@ -146,7 +146,11 @@ class TargetStore:
         problem = Problem(
             targets, _one_each(weights), jnp.asarray([size], jnp.int32), jnp.asarray([scale.iterations], jnp.int32)
         )
-        begin = self.enlarge(task, task.start, size) if task.stage else resize(task.start, *size)
+        begin = (
+            self.enlarge(task, task.start, size)
+            if task.stage
+            else resize(task.start, *size, tileable=task.config.tileable)
+        )
         x = self._put(begin, program.canvas)
         if any(term.match for term in program.objective.terms):
             targets = objectives.match_targets(self.params, x, targets, objective=program.objective, region=region)
@@ -163,8 +167,8 @@ class TargetStore:
             size: (height, width) in pixels.
         """
         if task.job.init is not None or task.config.init != "content":
-            return resize(image, *size)
-        return finer_start(image, self.picture(task.job.content), *size)
+            return resize(image, *size, tileable=task.config.tileable)
+        return finer_start(image, self.picture(task.job.content), *size, tileable=task.config.tileable)
 
     def _check(self, task: Task) -> None:
         """Loads what a task needs, refuses what cannot be used, and sets its start."""

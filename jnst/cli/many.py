@@ -236,7 +236,7 @@ def paint(
     traces = BatchTraces(options.report.trace, weights) if options.report.trace else None
     with Writer(manifest, reporter, options.writing, traces=traces) as writer:
         unreadable: dict[BatchRow, str] = {}
-        jobs = make_jobs(todo, unreadable, keep_alpha=options.writing.alpha == "keep")
+        jobs = make_jobs(todo, unreadable, keep_alpha=options.writing.alpha == "keep", quiet=options.report.quiet)
         for row, reason in unreadable.items():
             writer.fail(row, reason)
 

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
+from jnst.network.architecture import Tileable
+
 STRIP_ELEMENTS = 2**19  # of a map, at a time, on the CPU
 
 
@@ -80,23 +82,32 @@ def mean_gram(f: Float[Array, "*n h w c"]) -> Float[Array, "*n c c"]:
 
 
 def total_variation(
-    x: Float[Array, "*n h w c"], *, weights: Shaped[Array, "*n h w 1"] | None = None
+    x: Float[Array, "*n h w c"], *, weights: Shaped[Array, "*n h w 1"] | None = None, tileable: Tileable = "no"
 ) -> Float[Array, "*n"]:
     """Averages the squared difference of neighbouring pixels, horizontal plus vertical.
 
     Args:
         x: images.
         weights: of each pixel, at least 0 (or boolean); a difference has the product of its two pixels' weights.
+        tileable: along which axes the first and the last pixels are neighbours, too.
 
     Returns:
         0 for a flat image, at most 2 for pixels in [0, 1].
     """
-    vertical, horizontal = x[..., 1:, :, :] - x[..., :-1, :, :], x[..., :, 1:, :] - x[..., :, :-1, :]
+    below, right = _with_first(x, -3, "y" in tileable), _with_first(x, -2, "x" in tileable)
+    vertical = below[..., 1:, :, :] - below[..., :-1, :, :]
+    horizontal = right[..., :, 1:, :] - right[..., :, :-1, :]
     if weights is None:
         return jnp.mean(jnp.square(vertical), (-3, -2, -1)) + jnp.mean(jnp.square(horizontal), (-3, -2, -1))
     w = weights.astype(x.dtype)
-    pairs = w[..., 1:, :, :] * w[..., :-1, :, :], w[..., :, 1:, :] * w[..., :, :-1, :]
+    below, right = _with_first(w, -3, "y" in tileable), _with_first(w, -2, "x" in tileable)
+    pairs = below[..., 1:, :, :] * below[..., :-1, :, :], right[..., :, 1:, :] * right[..., :, :-1, :]
     return _weighted_mean_square(vertical, pairs[0]) + _weighted_mean_square(horizontal, pairs[1])
+
+
+def _with_first(x: Array, axis: int, wrap: bool) -> Array:
+    """The array with its first row or column once more after its last one."""
+    return jnp.concatenate([x, lax.slice_in_dim(x, 0, 1, axis=axis)], axis) if wrap else x
 
 
 def _weighted_mean_square(difference: Array, weights: Array) -> Array:
