@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -244,12 +245,11 @@ def finer_start(coarse: Any, photograph: Any, height: int, width: int, *, tileab
         photograph: the content image, of any size.
         height: of the scale that begins, in pixels.
         width: of the scale that begins, in pixels.
-        tileable: along which axes the result goes on at its opposite edge. The photograph's detail is its own: with
-            the step at its edges as detail the seam would come back at every scale.
+        tileable: along which axes both go on at their opposite edges.
 
     Returns:
         The start image in [0, 1].
     """
-    at_size = resize(photograph, height, width)
-    detail = at_size - resize(resize(photograph, *coarse.shape[1:3]), height, width)
-    return np.clip(resize(coarse, height, width, tileable=tileable) + detail, 0, 1)
+    resized = partial(resize, tileable=tileable)
+    detail = resized(photograph, height, width) - resized(resized(photograph, *coarse.shape[1:3]), height, width)
+    return np.clip(resized(coarse, height, width) + detail, 0, 1)

@@ -21,6 +21,7 @@ from jnst.losses import objective as objectives
 from jnst.losses.objective import LossWeights
 from jnst.network.region import Region
 from jnst.network.vgg import Params, prepare_for_inference
+from jnst.periodic import periodic_part
 from jnst.problem import (
     check_images,
     check_network,
@@ -124,9 +125,10 @@ class TargetStore:
             self._check(task)
         assert task.start is not None
         region = Region.full(1, *size) if program.masked else None
-        content = self.picture(job.content)
+        tileable = task.config.tileable
+        content = resize(self.photograph(task), *size, tileable=tileable)
         with_units = not self.own_terms and takes_units(task.config, program.objective)
-        found = self._statistics("content", job.content, resize(content, *size), size, program, norms=with_units)
+        found = self._statistics("content", job.content, content, size, program, norms=with_units)
         of_content, norms = found if with_units else (found, {})
         parts = {"content": of_content}
         masks, variations = {}, []
@@ -146,11 +148,7 @@ class TargetStore:
         problem = Problem(
             targets, _one_each(weights), jnp.asarray([size], jnp.int32), jnp.asarray([scale.iterations], jnp.int32)
         )
-        begin = (
-            self.enlarge(task, task.start, size)
-            if task.stage
-            else resize(task.start, *size, tileable=task.config.tileable)
-        )
+        begin = self.enlarge(task, task.start, size) if task.stage else resize(task.start, *size, tileable=tileable)
         x = self._put(begin, program.canvas)
         if any(term.match for term in program.objective.terms):
             targets = objectives.match_targets(self.params, x, targets, objective=program.objective, region=region)
@@ -168,7 +166,7 @@ class TargetStore:
         """
         if task.job.init is not None or task.config.init != "content":
             return resize(image, *size, tileable=task.config.tileable)
-        return finer_start(image, self.picture(task.job.content), *size, tileable=task.config.tileable)
+        return finer_start(image, self.photograph(task), *size, tileable=task.config.tileable)
 
     def _check(self, task: Task) -> None:
         """Loads what a task needs, refuses what cannot be used, and sets its start."""
@@ -183,7 +181,8 @@ class TargetStore:
                 raise InputError(f"{name} is {shown}: has its file changed?")
         check_network(config, self.params, job.content.size)
         init = None if job.init is None else self.picture(job.init)
-        task.start = np.asarray(start_image(images["content"], images["style"], config, init=init), np.float32)
+        start = np.asarray(start_image(images["content"], images["style"], config, init=init), np.float32)
+        task.start = start if init is not None else periodic_part(start, tileable=config.tileable)
 
     def _statistics(
         self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program, *, norms: bool = False
@@ -209,6 +208,18 @@ class TargetStore:
         """
         future = self.coming.pop(picture.key, None)
         return self.pictures.get(picture.key, future.result if future else picture.load)
+
+    def photograph(self, task: Task) -> np.ndarray:
+        """Returns the array of a task's content, without the step between edges that are to meet.
+
+        Args:
+            task: whose content it is.
+        """
+        picture, tileable = task.job.content, task.config.tileable
+        if tileable == "no":
+            return self.picture(picture)
+        make = partial(periodic_part, self.picture(picture), tileable=tileable)
+        return self.pictures.get(("periodic", tileable, picture.key), make)
 
     def prefetch(self, tasks: Iterable[Task]) -> None:
         """Loads what tasks need, by other threads.
