@@ -71,5 +71,5 @@ def test_windows_exclude_it():
     with pytest.raises(InputError, match="tileable x and tile 512: give one of the two"):
         Config(tileable="x", tile=512)
     with pytest.raises(InputError, match="tileable must be one of no, x, y, xy"):
-        Config(tileable="yx")
+        Config(**{"tileable": "yx"})
     assert Config(tileable="x", tile=0).tile == 0
