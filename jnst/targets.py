@@ -182,7 +182,8 @@ class TargetStore:
         check_network(config, self.params, job.content.size)
         init = None if job.init is None else self.picture(job.init)
         start = np.asarray(start_image(images["content"], images["style"], config, init=init), np.float32)
-        task.start = start if init is not None else periodic_part(start, tileable=config.tileable)
+        has_step = init is None and config.init != "noise"
+        task.start = periodic_part(start, tileable=config.tileable) if has_step else start
 
     def _statistics(
         self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program, *, norms: bool = False

@@ -28,7 +28,7 @@ def unit_of(size: Size, config: Config) -> int:
 
 
 def fitting_size(size: Size, config: Config) -> Size:
-    """Returns the nearest size whose wrapping sides are multiples of `unit_of`; the size itself where none wraps.
+    """Returns the nearest size whose wrapping sides are multiples of `unit_of`, of two the larger.
 
     Args:
         size: (height, width) in pixels, each at least 32.
@@ -37,7 +37,7 @@ def fitting_size(size: Size, config: Config) -> Size:
     before = None
     while size != before:  # a side that is rounded up may give room for one more level
         before, unit = size, unit_of(size, config)
-        height, width = (max(1, round(side / unit)) * unit for side in size)
+        height, width = (max(1, (side + unit // 2) // unit) * unit for side in size)
         size = height if "y" in config.tileable else size[0], width if "x" in config.tileable else size[1]
     return size
 

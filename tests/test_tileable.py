@@ -19,6 +19,7 @@ PLAIN, TEXTURE = Config(tileable="xy"), Config(tileable="xy", content_weight=0, 
         ((100, 100), "xy", (96, 96)),  # one level: multiples of 16
         ((130, 130), "xy", (128, 128)),  # two
         ((239, 500), "xy", (224, 512)),
+        ((72, 96), "xy", (80, 96)),  # between two the larger
         ((341, 512), "no", (341, 512)),
     ],
 )
@@ -51,7 +52,7 @@ def test_every_pooling_and_halving_of_a_fitting_size_comes_out_even(height, widt
 
 def test_each_scale_wraps_and_the_last_is_the_picture():
     config = Config(tileable="xy", iterations=9)
-    sides = [128, 256, 576]  # 144 compares the style at two sizes, 288 at three: multiples of 32 and of 64
+    sides = [160, 320, 576]  # 144 compares the style at two sizes, 288 at three: multiples of 32 and of 64
     assert plan_scales((576, 576), config) == [Scale(side, side, 3) for side in sides]
     for scale in plan_scales((576, 320), PLAIN):
         assert fitting_size((scale.height, scale.width), PLAIN) == (scale.height, scale.width)
