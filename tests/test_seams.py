@@ -14,10 +14,10 @@ from jnst.periodic import periodic_part
 from jnst.scheduler import stylize_many
 
 TEXTURE = Config(
-    style_layers=("conv1_1", "conv2_1"), content_layers=("conv2_1",), content_weight=0, init="noise", iterations=12,
+    style_layers=("conv1_1", "conv2_1"), content_layers=("conv2_1",), content_weight=0, init="noise", iterations=30,
     style_pyramid_levels=1, scales=("44", "64"), style_loss="gram",
 )  # fmt: skip
-PHOTO = dataclasses.replace(TEXTURE, content_weight=None, strength=0.9, init="content")
+PHOTO = dataclasses.replace(TEXTURE, content_weight=None, strength=0.9, init="content", iterations=12)
 
 
 def example(name, height, width):
@@ -42,8 +42,8 @@ def test_a_texture_repeats_along_the_axes_that_are_named(vgg16: Weights):
     for tileable in ("no", "xy"):
         result = jnst.stylize(None, style, dataclasses.replace(TEXTURE, tileable=tileable), vgg16)
         found[tileable] = np.mean([seam(result.image, axis) for axis in (1, 2)])
-    assert found["xy"] < 1.2
-    assert found["no"] > 1.5 * found["xy"]
+    assert found["xy"] < 1.3
+    assert found["no"] > 1.6 * found["xy"]
 
 
 def test_a_photograph_repeats_and_keeps_its_other_edges(vgg16: Weights):
@@ -70,7 +70,7 @@ def test_a_batch_paints_what_single_runs_paint(vgg16: Weights):
 def test_what_cannot_be_is_refused_before_any_work(vgg16: Weights):
     photo, style = example("cat.png", 48, 65), example("swirls.jpg", 48, 64)
     with pytest.raises(
-        InputError, match=r"tileable x needs sides .* multiples of 2, got 65x48; give a content of 64x48"
+        InputError, match=r"tileable x needs sides .* multiples of 2, got 65x48; give a content of 66x48"
     ):
         jnst.stylize(photo, style, dataclasses.replace(PHOTO, tileable="x"), vgg16)
     mesh = jnst.sharding.mesh_of(2)

@@ -1,9 +1,12 @@
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jnst import Config, InputError
 from jnst.losses.sizes import SMALLEST_LEVEL, Scale, pyramid_levels
+from jnst.network.architecture import Tileable
 from jnst.tileable import fitting_size, plan_scales, unit_of
 
 PLAIN, TEXTURE = Config(tileable="xy"), Config(tileable="xy", content_weight=0, init="noise")
@@ -72,5 +75,5 @@ def test_windows_exclude_it():
     with pytest.raises(InputError, match="tileable x and tile 512: give one of the two"):
         Config(tileable="x", tile=512)
     with pytest.raises(InputError, match="tileable must be one of no, x, y, xy"):
-        Config(**{"tileable": "yx"})
+        Config(tileable=cast("Tileable", "yx"))
     assert Config(tileable="x", tile=0).tile == 0
