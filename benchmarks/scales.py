@@ -25,7 +25,7 @@ from benchmarks.problem import evaluate, load_params, make_problem
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io import compile_cache, image
-from jnst.losses.pyramid import pyramid_levels, scales
+from jnst.losses.sizes import pyramid_levels, scales
 from jnst.network.architecture import MIN_SIDE
 
 PAIRS = [

@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, NoReturn, cast, get_args, get_origin
 
 from jnst.errors import InputError
-from jnst.network.architecture import check_layers
+from jnst.network.architecture import Tileable, check_layers
 
 DEFAULT_STRENGTH = 0.92
 INIT_NAMES = ("content", "style", "noise")
@@ -98,6 +98,9 @@ class Config:
     """share of noise in the start image, 0 to 1: another picture with each `seed`"""
     seed: int = 0
     """seed of the noise"""
+    tileable: Tileable = "no"
+    """let the picture repeat without a seam: x side by side, y one above another, xy both; its sides become multiples
+    of what the network pools (16 to 64 pixels)"""
 
     def __post_init__(self) -> None:
         for name, rule in _RULES.items():
@@ -334,5 +337,7 @@ def _check_combinations(config: Config) -> None:
         raise InputError("`content_weight` must be above 0 where `style_weight` is 0, got 0")
     if config.original_colors and config.match_colors != "no":
         raise InputError("`original_colors` must stand without `match_colors`, got both")
+    if config.tileable != "no" and config.tile not in ("auto", 0):
+        raise InputError(f"`tileable` {config.tileable} and `tile` {config.tile}: give one of the two")
     if config.gradients == "normalized" and config.optimizer != "adam":
         raise InputError("`gradients` must be shared or separate without `optimizer` adam, got normalized")

@@ -15,12 +15,13 @@ from jnst.batching import Size, canvas_of
 from jnst.config import Config
 from jnst.engine import Program
 from jnst.errors import InputError
-from jnst.losses.pyramid import SMALLEST_LEVEL, Scale, pyramid_levels, scales
+from jnst.losses.sizes import SMALLEST_LEVEL, Scale, pyramid_levels
 from jnst.losses.terms import Term
 from jnst.network.architecture import MIN_SIDE
 from jnst.problem import Optimizer, default_terms, objective_for, solver_for
 from jnst.records import Iteration
 from jnst.stored_style import StoredStyle
+from jnst.tileable import plan_scales
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,8 @@ class Extras:
 def make_schedule(jobs: Sequence[Job], config: Config, *, extras: Extras = Extras()) -> Schedule:
     """Returns every job's scales and their programs.
 
-    Windows, split rows, and a single picture under the caller's own terms (which need not know of masks) have arrays of
-    the picture's own size.
+    Windows, split rows, pictures whose edges meet, and a single picture under the caller's own terms (which need not
+    know of masks) have arrays of the picture's own size.
 
     Args:
         jobs: what to paint.
@@ -192,10 +193,11 @@ def make_schedule(jobs: Sequence[Job], config: Config, *, extras: Extras = Extra
     for job in jobs:
         own = job.config or config
         stages = []
-        for scale in scales(*job.content.size, own.iterations, own.scales):
+        for scale in plan_scales(job.content.size, own):
             objective, solver = _kind(job, own, scale, extras, kinds)
             size = (scale.height, scale.width)
-            exact = objective.tile or objective.mesh is not None or (extras.terms is not None and len(jobs) == 1)
+            whole = objective.tile or objective.mesh is not None or objective.tileable != "no"
+            exact = whole or (extras.terms is not None and len(jobs) == 1)
             canvas = size if exact else canvas_of(size)
             stages.append((scale, Program(canvas, not exact, objective, solver)))
         tasks.append(Task(job, own, stages))

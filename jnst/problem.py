@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -19,7 +20,7 @@ from jnst.losses import terms as losses
 from jnst.losses import windows
 from jnst.losses.objective import LossWeights, Objective, Targets
 from jnst.losses.terms import Term
-from jnst.network.architecture import MIN_SIDE, check_layers, detect
+from jnst.network.architecture import MIN_SIDE, Tileable, check_layers, detect
 from jnst.network.region import Region
 from jnst.network.vgg import Params
 from jnst.optim.base import Solver
@@ -61,7 +62,9 @@ def default_terms(
     terms = [losses.content(layer, form=config.loss) for layer in config.content_layers if content]
     for name, share, has_mask in zip(styles if style else (), weights, masked, strict=False):
         terms += _style_terms(config, share / sum(weights), target=name, mask=name if has_mask else None)
-    return (*terms, losses.total_variation(form=config.tv_form)) if config.tv_weight else tuple(terms)
+    if config.tv_weight:
+        terms.append(losses.total_variation(form=config.tv_form, tileable=config.tileable))
+    return tuple(terms)
 
 
 def _style_terms(config: Config, share: float, **options: Any) -> list[Term]:
@@ -90,6 +93,7 @@ def objective_for(config: Config, *, mesh: Mesh | None = None, terms: Sequence[T
     return Objective(
         chosen, pooling=config.pooling, gradients=config.gradients, precision=config.precision,
         checkpoint=config.checkpoint, tile=tile, style_pyramid_levels=levels, mesh=mesh,
+        tileable=config.tileable,
     )  # fmt: skip
 
 
@@ -243,7 +247,7 @@ def _start_image(content: Image, style: Any, config: Config, init: Any) -> Any:
     raise InputError(message, field="init")
 
 
-def finer_start(coarse: Any, photograph: Any, height: int, width: int) -> np.ndarray:
+def finer_start(coarse: Any, photograph: Any, height: int, width: int, *, tileable: Tileable = "no") -> np.ndarray:
     """Returns where a finer scale begins: the coarse result enlarged, and the photograph's detail above that scale.
 
     The detail is the band of the photograph's Laplacian pyramid (Burt and Adelson 1983) that the coarse scale had no
@@ -254,10 +258,11 @@ def finer_start(coarse: Any, photograph: Any, height: int, width: int) -> np.nda
         photograph: the content image, of any size.
         height: of the scale that begins, in pixels.
         width: of the scale that begins, in pixels.
+        tileable: along which axes both go on at their opposite edges.
 
     Returns:
         The start image in [0, 1].
     """
-    at_size = resize(photograph, height, width)
-    detail = at_size - resize(resize(photograph, *coarse.shape[1:3]), height, width)
-    return np.clip(resize(coarse, height, width) + detail, 0, 1)
+    resized = partial(resize, tileable=tileable)
+    detail = resized(photograph, height, width) - resized(resized(photograph, *coarse.shape[1:3]), height, width)
+    return np.clip(resized(coarse, height, width) + detail, 0, 1)

@@ -21,9 +21,9 @@ from jnst.batching import Size
 from jnst.capacity import program_bytes
 from jnst.chips import Chip
 from jnst.config import Config
-from jnst.losses.pyramid import scales
 from jnst.network.vgg import Params
 from jnst.strategies import Step, choices, cost, step_of
+from jnst.tileable import plan_scales
 
 _NAMES = {lax.Precision.DEFAULT: "bfloat16", lax.Precision.HIGH: "tensorfloat32", lax.Precision.HIGHEST: "float32"}
 
@@ -128,7 +128,7 @@ def report(chip: Chip, config: Config, params: Params, size: Size, limit: float)
         size: (height, width) of the picture.
         limit: bytes that the run may take of the chip.
     """
-    stages = scales(*size, config.iterations, config.scales)
+    stages = plan_scales(size, config)
     work = work_of(step_of(replace(config, checkpoint=False, tile=0), params, size, prepared=False))
     least = seconds(work, chip)
     parts = ", ".join(f"{flops / 1e9:.0f} in {name}" for name, flops in sorted(work.products.items()) if flops)

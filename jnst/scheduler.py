@@ -419,7 +419,7 @@ class Scheduler:
             image = self.store.enlarge(task, image, task.job.content.size)
         not_finite = status == NOT_FINITE and not self.raises
         return Result(
-            image=self.store.finished(task, resize(image, *task.job.content.size)),
+            image=self.store.finished(task, resize(image, *task.job.content.size, tileable=task.config.tileable)),
             loss=loss,
             iterations=task.iterations,
             evaluations=task.evaluations,

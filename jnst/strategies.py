@@ -24,12 +24,12 @@ from jnst.errors import InputError
 from jnst.jobs import Extras, Job, Picture, make_schedule
 from jnst.losses import objective as objectives
 from jnst.losses import windows
-from jnst.losses.pyramid import scales
 from jnst.memory import resident
 from jnst.network.architecture import MIN_SIDE, detect
 from jnst.network.region import Region
 from jnst.network.vgg import Params, prepare_for_inference
 from jnst.problem import objective_for
+from jnst.tileable import fitting_size, plan_scales
 
 # on the CPU, measured at 256 to 1024 px (docs/scales.md):
 OVERHEAD_BYTES = 35 * 10**7  # of the process, beside what it holds when it plans
@@ -146,7 +146,9 @@ def seconds_per_pixel(config: Config, params: Params, size: Size) -> float:
         size: (height, width) of the picture, whose shape counts.
     """
     small = dataclasses.replace(config, iterations=4, scales=("1",), tile=0, checkpoint=False, init="content")
-    height, width = (max(MIN_SIDE, round(side * 256 / max(size))) for side in size)
+    height, width = fitting_size(
+        (max(MIN_SIDE, round(size[0] * 256 / max(size))), max(MIN_SIDE, round(size[1] * 256 / max(size)))), config
+    )
     image = jax.random.uniform(jax.random.key(0), (1, height, width, 3))
     result = transfer.stylize(image, image[:, ::-1], small, params)
     return (result.seconds - result.compile_seconds) / result.evaluations / (height * width)
@@ -160,7 +162,7 @@ def cost(config: Config, params: Params, size: Size) -> float:
         params: parameters of the network.
         size: (height, width) of the picture.
     """
-    stages = scales(*size, config.iterations, config.scales)
+    stages = plan_scales(size, config)
     return sum(s.iterations * s.height * s.width * slowdown(config, params, (s.height, s.width)) for s in stages)
 
 
@@ -192,7 +194,7 @@ def report(
         limit: bytes that a run may take; None where it is not known.
         mesh: devices over which the rows are split.
     """
-    stages = scales(*size, config.iterations, config.scales)
+    stages = plan_scales(size, config)
     lines = [
         "scales    " + ", ".join(f"{s.width}x{s.height} ({s.iterations} iterations)" for s in stages),
         f"memory    {limit / 1e9:.1f} GB" if limit else "memory    not known",
@@ -226,7 +228,8 @@ def choices(config: Config, size: Size, *, split: bool = False) -> list[tuple[st
     whole = dataclasses.replace(config, tile=0)
     possible = [] if config.checkpoint else [("plain", whole)]
     possible += [("checkpoint", dataclasses.replace(whole, checkpoint=True))]
-    tiles = [tile for tile in TILES if tile < max(size)] if config.tile == "auto" and not split else []
+    windowed = config.tile == "auto" and config.tileable == "no" and not split
+    tiles = [tile for tile in TILES if tile < max(size)] if windowed else []
     possible += [(f"tiles of {tile}", dataclasses.replace(config, tile=tile)) for tile in tiles]
     if config.history_dtype == "float32":
         name, least = possible[-1]

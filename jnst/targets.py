@@ -20,8 +20,10 @@ from jnst.io.image import resize
 from jnst.jobs import Job, Picture, Style, Task, style_size
 from jnst.losses import objective as objectives
 from jnst.losses.objective import LossWeights
+from jnst.network.architecture import Tileable
 from jnst.network.region import Region
 from jnst.network.vgg import Params, prepare_for_inference
+from jnst.periodic import periodic_part
 from jnst.problem import (
     check_images,
     check_network,
@@ -127,9 +129,10 @@ class TargetStore:
             self._check(task, job)
         assert task.start is not None
         region = Region.full(1, *size) if program.masked else None
-        content = self.picture(job.content)
+        tileable = task.config.tileable
+        content = resize(self.photograph(task), *size, tileable=tileable)
         with_units = not self.own_terms and takes_units(task.config, program.objective)
-        found = self._statistics("content", job.content, resize(content, *size), size, program, norms=with_units)
+        found = self._statistics("content", job.content, content, size, program, norms=with_units)
         of_content, norms = found if with_units else (found, {})
         parts = {"content": of_content}
         masks, variations = dict[str, np.ndarray](), []
@@ -138,7 +141,7 @@ class TargetStore:
             parts[name], variation = self._of_style(name, style, small, program, form=task.config.tv_form)
             variations.append(variation)
             if style.mask is not None:
-                masks[name] = _resize_mask(self.picture(style.mask), size)
+                masks[name] = _resize_mask(self.picture(style.mask), size, tileable=tileable)
         targets = objectives.join_targets(
             parts, masks={name: self._put(mask, program.canvas) for name, mask in masks.items()}
         )
@@ -156,7 +159,7 @@ class TargetStore:
         problem = Problem(
             targets, _one_each(weights), jnp.asarray([size], jnp.int32), jnp.asarray([scale.iterations], jnp.int32)
         )
-        begin = self.enlarge(task, task.start, size) if task.stage else resize(task.start, *size)
+        begin = self.enlarge(task, task.start, size) if task.stage else resize(task.start, *size, tileable=tileable)
         x = self._put(begin, program.canvas)
         if any(term.match for term in program.objective.terms):
             targets = objectives.match_targets(self.params, x, targets, objective=program.objective, region=region)
@@ -191,8 +194,8 @@ class TargetStore:
             size: (height, width) in pixels.
         """
         if task.job.init is not None or task.config.init != "content":
-            return resize(image, *size)
-        return finer_start(image, self.picture(self._seen(task).content), *size)
+            return resize(image, *size, tileable=task.config.tileable)
+        return finer_start(image, self.photograph(task), *size, tileable=task.config.tileable)
 
     def finished(self, task: Task, image: np.ndarray) -> np.ndarray:
         """Returns an image of a run as it is shown: in the photograph's colours, where these are to stay.
@@ -203,7 +206,8 @@ class TargetStore:
         """
         if not task.config.original_colors:
             return image
-        return with_luminance(resize(self.picture(task.job.content), *image.shape[1:3]), image)
+        content = self._periodic(task.job.content, task)
+        return with_luminance(resize(content, *image.shape[1:3], tileable=task.config.tileable), image)
 
     def _seen(self, task: Task) -> Job:
         """The job with the pictures that the network sees."""
@@ -226,7 +230,9 @@ class TargetStore:
         style = images.get("style")
         if style is None and config.init == "style" and init is None:
             style = self.picture(job.style)  # which says what is missing
-        task.start = np.asarray(start_image(images["content"], style, config, init=init), np.float32)
+        start = np.asarray(start_image(images["content"], style, config, init=init), np.float32)
+        has_step = init is None and config.init != "noise"
+        task.start = periodic_part(start, tileable=config.tileable) if has_step else start
 
     def _statistics(
         self, name: str, picture: Picture, image: np.ndarray, size: Size, program: Program, *,
@@ -259,6 +265,21 @@ class TargetStore:
         future = self.coming.pop(picture.key, None)
         return self.pictures.get(picture.key, future.result if future else picture.load)
 
+    def photograph(self, task: Task) -> np.ndarray:
+        """Returns what the network sees of a task's content, without the step between edges that are to meet.
+
+        Args:
+            task: whose content it is.
+        """
+        return self._periodic(self._seen(task).content, task)
+
+    def _periodic(self, picture: Picture, task: Task) -> np.ndarray:
+        tileable = task.config.tileable
+        if tileable == "no":
+            return self.picture(picture)
+        make = partial(periodic_part, self.picture(picture), tileable=tileable)
+        return self.pictures.get(("periodic", tileable, picture.key), make)
+
     def prefetch(self, tasks: Iterable[Task]) -> None:
         """Loads what tasks need, by other threads.
 
@@ -272,9 +293,9 @@ class TargetStore:
                     self.coming[picture.key] = self.pool.submit(picture.load)
 
 
-def _resize_mask(mask: np.ndarray, size: Size) -> np.ndarray:
+def _resize_mask(mask: np.ndarray, size: Size, *, tileable: Tileable = "no") -> np.ndarray:
     """A mask (1, h, w, 1) at another size."""
-    return resize(np.repeat(mask, 3, -1), *size)[..., :1]
+    return resize(np.repeat(mask, 3, -1), *size, tileable=tileable)[..., :1]
 
 
 def _area_factors(weights: dict[str, float], masks: dict[str, np.ndarray]) -> dict[str, float]:

@@ -43,8 +43,8 @@ os.environ["JNST_WEIGHTS_URL"] = "http://127.0.0.1:9/vgg19.h5"  # nothing listen
 from jaxtyping import install_import_hook
 
 # every package with arrays; `config` checks its own values, in words
-PACKAGES = ("network", "losses", "io", "batching", "capacity", "checkpoints", "engine", "jobs", "problem", "records",
-            "scheduler", "sharding", "strategies", "targets", "transfer")  # fmt: skip
+PACKAGES = ("network", "losses", "io", "batching", "capacity", "checkpoints", "engine", "jobs", "periodic", "problem",
+            "records", "scheduler", "sharding", "strategies", "targets", "tileable", "transfer")  # fmt: skip
 install_import_hook([f"jnst.{package}" for package in PACKAGES], "beartype.beartype")
 
 import hypothesis

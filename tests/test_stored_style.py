@@ -45,6 +45,12 @@ def test_a_run_with_it_is_the_run_with_the_painting(stored, vgg16: Weights):
     np.testing.assert_allclose(other.image, one.image, atol=5e-3)
 
 
+def test_a_picture_that_repeats_is_the_one_with_the_painting(stored, vgg16: Weights):
+    config = dataclasses.replace(SMALL, tileable="xy")
+    one, other = (jnst.stylize(CONTENT, style, config, vgg16) for style in (STYLE, stored[2]))
+    np.testing.assert_allclose(other.image, one.image, atol=5e-3)
+
+
 def test_it_stands_among_others_under_a_mask_and_in_a_batch(stored, vgg16: Weights):
     left = np.zeros((1, 64, 64, 1), np.float32)
     left[:, :, :32] = 1

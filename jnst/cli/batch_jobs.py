@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jnst.cli.jobfile import REQUESTS, BatchRow
 from jnst.cli.paintings import MaskFile, Painting
 from jnst.cli.parsing import render
-from jnst.cli.sizes import Size, content_size, style_size
+from jnst.cli.sizes import Size, content_size, style_size, tileable_size
 from jnst.config import INIT_NAMES
 from jnst.errors import InputError
 from jnst.io import decode, image
@@ -27,7 +27,12 @@ Load = Callable[..., Any]
 
 
 def make_jobs(
-    rows: Sequence[BatchRow], failures: dict[BatchRow, str], *, keep_alpha: bool = True, load: Load = image.load
+    rows: Sequence[BatchRow],
+    failures: dict[BatchRow, str],
+    *,
+    keep_alpha: bool = True,
+    load: Load = image.load,
+    quiet: bool = False,
 ) -> list["Job"]:
     """Returns the jobs of rows whose images can be read, by the heads of the files; the images are loaded later.
 
@@ -36,6 +41,7 @@ def make_jobs(
         failures: gets the others, and why.
         keep_alpha: whether transparent places are left out of what is styled.
         load: reads the pixels of a file: `image.load`, or what remembers more of it.
+        quiet: whether to say nothing of sizes that are rounded.
     """
     starts = [parse_path(row.config.init) for row in rows if row.config.init not in INIT_NAMES]
     files = list(dict.fromkeys([*(path for row in rows for path in row.inputs), *starts]))
@@ -44,7 +50,7 @@ def make_jobs(
     jobs = []
     for row in rows:
         try:
-            jobs.append(make_job(row, heads, keep_alpha=keep_alpha, load=load))
+            jobs.append(make_job(row, heads, keep_alpha=keep_alpha, load=load, quiet=quiet))
         except InputError as error:
             failures[row] = render(error)
     return jobs
@@ -56,6 +62,7 @@ def make_job(
     *,
     keep_alpha: bool = True,
     load: Load = image.load,
+    quiet: bool = False,
 ) -> "Job":
     """Returns a row as a job, its images to be loaded later.
 
@@ -64,6 +71,7 @@ def make_job(
         heads: of each file, or what is wrong with it.
         keep_alpha: as of `make_jobs`.
         load: as of `make_jobs`.
+        quiet: as of `make_jobs`.
 
     Raises:
         InputError: a file that is no image, or a too small one.
@@ -74,6 +82,7 @@ def make_job(
     if not isinstance(head, Head):
         raise InputError(f"{row.content} is a style file; give a photograph as content")
     size = content_size(row.content, head.size, row.image_size, upscale=row.upscale)
+    size = tileable_size(row.content, size, row.config, quiet=quiet)
     longer = round(max(size) * row.style_scale)
     seen = _picture(row.content, size, image.read_style_mask) if head.is_transparent and keep_alpha else None
     first, *others = (_style(painting, heads, size, longer, seen, load) for painting in row.all_paintings)

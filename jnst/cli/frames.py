@@ -28,7 +28,7 @@ from jnst.cli.paintings import Painting
 from jnst.cli.parsing import list_presets, make_config
 from jnst.cli.progress import Show, display, time_left
 from jnst.cli.single import load_painting
-from jnst.cli.sizes import content_size
+from jnst.cli.sizes import content_size, tileable_size
 from jnst.cli.strategy import choose_strategy
 from jnst.cli.terminal import log, say
 from jnst.cli.weights import load_weights
@@ -156,6 +156,7 @@ def prepare(given: FrameOptions, options: Options, config: Config) -> Task:
     rate = own if file.fps is None else Fraction(file.fps).limit_denominator(1001)
     later = file.next_iterations or max(1, round(config.iterations * NEXT_SHARE))
     size = content_size(given.clip, clip.size, file.image_size, upscale=file.upscale)
+    size = tileable_size(given.clip, size, config, quiet=given.file.quiet)
     task = Task(clip, size, file.every, rate, config, replace(config, iterations=later, scales=("1",), init="content"))
     require_frame_output(
         file.output, task.frames, task.size, inputs=(given.clip, given.style), overwrite=file.overwrite

@@ -30,6 +30,7 @@ REQUESTS = 16  # files that are looked at together: object stores take long to a
 
 _NEWER: tuple[tuple[str, Any], ...] = (
     ("match_colors", "no"), ("original_colors", False), ("tv_form", "squares"), ("noise_blend", 0.0),
+    ("tileable", "no"),
 )  # fmt: skip
 """fields of `Config` that early manifests lack, and what they were without them"""
 

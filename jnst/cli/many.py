@@ -267,7 +267,8 @@ def paint(
     recipes = Recipes(options, weights, checksums)
     with Writer(manifest, reporter, options.writing, traces=traces, recipes=recipes) as writer:
         unreadable: dict[BatchRow, str] = {}
-        jobs = make_jobs(todo, unreadable, keep_alpha=options.writing.alpha == "keep", load=checksums.load)
+        keep_alpha, quiet = options.writing.alpha == "keep", options.report.quiet
+        jobs = make_jobs(todo, unreadable, keep_alpha=keep_alpha, load=checksums.load, quiet=quiet)
         for row, reason in unreadable.items():
             writer.fail(row, reason)
 

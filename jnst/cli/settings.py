@@ -27,7 +27,7 @@ GROUPS = {
                "normalize_filters")),
     "solver": ("How the image is optimised.",
                ("optimizer", "iterations", "scales", "history_size", "history_dtype", "learning_rate", "gradients",
-                "precision", "checkpoint", "tile", "init", "noise_blend", "seed")),
+               "precision", "checkpoint", "tile", "init", "noise_blend", "seed", "tileable")),
 }  # fmt: skip
 """group of `--help` -> its line, and the fields of `Config` in it"""
 

@@ -20,7 +20,7 @@ from jnst.cli.painting import Images, Prepared, paint_and_write, style_argument
 from jnst.cli.paintings import Painting, paintings_of
 from jnst.cli.parsing import make_config
 from jnst.cli.progress import PhaseTimer
-from jnst.cli.sizes import content_size, style_size
+from jnst.cli.sizes import content_size, style_size, tileable_size
 from jnst.cli.strategy import choose_strategy, print_plan
 from jnst.cli.weights import load_weights
 from jnst.config import INIT_NAMES, Config
@@ -101,6 +101,8 @@ def validate_single(options: Options, config: Config) -> tuple[Painting, ...]:
         raise InputError("--for is of one chip; leave out `devices`")
     if options.machine.devices > 1 and config.tile not in ("auto", 0):
         raise InputError(f"`tile` {config.tile} and `devices` {options.machine.devices}: give one of the two")
+    if options.machine.devices > 1 and config.tileable != "no":
+        raise InputError(f"`tileable` {config.tileable} and `devices` {options.machine.devices}: give one of the two")
     if MISSING_PATH in (options.content, options.style):
         raise InputError("CONTENT and STYLE are required: a photograph and a painting; see --help")
     require_streams(options)
@@ -159,6 +161,7 @@ def load_images(options: Options, config: Config, paintings: Sequence[Painting])
     """
     file, content = options.file, options.content
     size = content_size(content, read_size(content), file.image_size, upscale=file.upscale)
+    size = tileable_size(content, size, config, quiet=options.report.quiet)
     longer = round(max(size) * file.style_scale)
     checksums = Checksums()
     photograph = checksums.read(content, size=size)

@@ -1,9 +1,12 @@
 """The sizes at which pictures are computed, from those of their files. One place for single pictures and batches."""
 
+from jnst.cli.terminal import log
+from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io import image
 from jnst.io.paths import AnyPath
 from jnst.network.architecture import MIN_SIDE
+from jnst.tileable import fitting_size, unit_of
 
 Size = tuple[int, int]
 """(height, width) in pixels"""
@@ -36,6 +39,24 @@ def content_size(path: AnyPath, size: Size, image_size: int, *, upscale: bool = 
         f"{given}, {width}x{height} at `image_size` {image_size}; both sides need at least {MIN_SIDE}: give "
         f"`image_size` {enough}"
     )
+
+
+def tileable_size(path: AnyPath, size: Size, config: Config, *, quiet: bool) -> Size:
+    """Returns the size of the result with the sides that wrap rounded as they must be; says so where it is another.
+
+    Args:
+        path: of the content, for messages.
+        size: that was asked for.
+        config: settings.
+        quiet: whether to say nothing.
+    """
+    if config.tileable == "no":
+        return size
+    height, width = fitting_size(size, config)
+    if (height, width) != size:
+        log(f"{path}: {width}x{height} instead of {size[1]}x{size[0]} pixels, multiples of "
+            f"{unit_of((height, width), config)}, so that the picture repeats without a seam", quiet=quiet)  # fmt: skip
+    return height, width
 
 
 def style_size(path: AnyPath, size: Size, longer: int) -> Size:

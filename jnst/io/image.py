@@ -17,9 +17,10 @@ from jnst.io.decode import read_origin as decode_origin
 from jnst.io.encode import Writing, encode, require_kind
 from jnst.io.metadata import Origin
 from jnst.io.paths import AnyPath, is_object, parse_path, require_writable_folder, store_errors
-from jnst.network.architecture import MIN_SIDE
+from jnst.network.architecture import MIN_SIDE, Tileable, wrapped_axes
 
 NumpyImage = Float[np.ndarray, "1 h w 3"]
+LANCZOS_RADIUS = 3  # in pixels of the smaller of the two sizes
 AnyImage = Float[Any, "n _h _w 3"]  # of NumPy or JAX, which is not imported for it
 
 
@@ -140,7 +141,9 @@ def fit(size: tuple[int, int], image_size: int) -> tuple[int, int]:
     return height, width
 
 
-def resize(images: AnyImage, height: int, width: int) -> Float[np.ndarray, "n {height} {width} 3"]:
+def resize(
+    images: AnyImage, height: int, width: int, *, tileable: Tileable = "no"
+) -> Float[np.ndarray, "n {height} {width} 3"]:
     """Resamples images on the host, so that no new size waits for a compiler.
 
     Lanczos's filter of radius 3, widened where the image gets smaller (antialiasing), by Pillow, in float. It agrees
@@ -149,6 +152,7 @@ def resize(images: AnyImage, height: int, width: int) -> Float[np.ndarray, "n {h
     Args:
         images: (n, h, w, 3), within [0, 1].
         height, width: of the result, in pixels.
+        tileable: along which axes the images go on at their opposite edge.
 
     Returns:
         Clipped to [0, 1], since the filter overshoots at edges; the images themselves where the size is theirs.
@@ -156,10 +160,17 @@ def resize(images: AnyImage, height: int, width: int) -> Float[np.ndarray, "n {h
     pixels = np.asarray(images, np.float32)
     if pixels.shape[1:3] == (height, width):
         return pixels
+    # what the filter reaches beyond an edge is laid around the image, and only the image itself is resampled
+    reach = {axis: LANCZOS_RADIUS * max(1, -(-old // new)) + 1
+             for axis, old, new in ((1, pixels.shape[1], height), (2, pixels.shape[2], width))}  # fmt: skip
+    above, left = (reach[axis] if axis in wrapped_axes(tileable) else 0 for axis in (1, 2))
+    box = left, above, left + pixels.shape[2], above + pixels.shape[1]
+    if above or left:
+        pixels = np.pad(pixels, ((0, 0), (above, above), (left, left), (0, 0)), mode="wrap")
     resampled = np.empty((len(pixels), height, width, 3), np.float32)
     for n, channel in np.ndindex(len(pixels), 3):
         plane = Image.fromarray(np.ascontiguousarray(pixels[n, :, :, channel]))
-        resampled[n, :, :, channel] = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS))
+        resampled[n, :, :, channel] = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS, box))
     return np.clip(resampled, 0, 1)
 
 

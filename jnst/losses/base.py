@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jnst.errors import InputError
 from jnst.losses.terms import Term
-from jnst.network.architecture import PIXELS, require_choice
+from jnst.network.architecture import PIXELS, TILEABLE, Tileable, require_choice
 from jnst.network.conv import POOLS, PRECISIONS, Pooling, Precision
 
 Gradients = Literal["shared", "separate", "normalized"]
@@ -34,6 +34,8 @@ class Objective:
             once; "separate" pulls back each by itself (the same sum to rounding, at the price of one pull-back a
             group); "normalized" gives those of content and style the length 1 before they are weighed, which makes the
             gradient of no function.
+        tileable: along which axes the result, and what it keeps of the content, goes on at its opposite edge. The
+            styles never do.
     """
 
     terms: tuple[Term, ...]
@@ -44,6 +46,7 @@ class Objective:
     style_pyramid_levels: int = 1
     mesh: Mesh | None = None
     gradients: Gradients = "shared"
+    tileable: Tileable = "no"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", tuple(self.terms))
@@ -54,6 +57,9 @@ class Objective:
         require_choice("pooling", self.pooling, POOLS)
         require_choice("precision", self.precision, PRECISIONS)
         require_choice("gradients", self.gradients, GRADIENTS)
+        require_choice("tileable", self.tileable, TILEABLE)
+        if self.tileable != "no" and (self.tile or self.mesh is not None):
+            raise InputError(f"`tileable` {self.tileable} needs the whole image at once: give `tile` 0, no mesh")
         if self.tile < 0:
             raise InputError(f"`tile` must be at least 0, got {self.tile}")
         if self.style_pyramid_levels < 1:

@@ -13,7 +13,7 @@ from jnst.losses.observation import Observation, Positions, observation, observa
 from jnst.losses.pyramid import halve
 from jnst.losses.terms import Term
 from jnst.losses.windows import observe_by_windows
-from jnst.network.architecture import PIXELS, stride_of
+from jnst.network.architecture import PIXELS, Tileable, stride_of
 from jnst.network.region import Region
 from jnst.network.vgg import Params
 
@@ -68,7 +68,7 @@ def by_term(results: tuple[Any, ...], terms: tuple[Term, ...]) -> dict[str, Any]
 
 
 def halvings(
-    image: Float[Array, "n h w c"], positions: Positions, count: int
+    image: Float[Array, "n h w c"], positions: Positions, count: int, *, tileable: Tileable = "no"
 ) -> list[tuple[Float[Array, "n _h _w c"], Positions]]:
     """Returns an image and its halvings, each with the positions that count.
 
@@ -76,10 +76,11 @@ def halvings(
         image: the largest.
         positions: of it.
         count: of all of them.
+        tileable: along which axes the image goes on at its opposite edge.
     """
     levels = [(image, positions)]
     for _ in range(count - 1):
-        image, positions = halve(image, region=positions.region), positions.halved()
+        image, positions = halve(image, region=positions.region, tileable=tileable), positions.halved()
         levels.append((image, positions))
     return levels
 
@@ -101,7 +102,10 @@ def _observe(
     """Chooses how the network is run: at once, split over devices, or by windows."""
     if not requests:
         return ()
-    options = {"pooling": objective.pooling, "precision": objective.precision, "checkpoint": objective.checkpoint}
+    options = {
+        "pooling": objective.pooling, "precision": objective.precision, "checkpoint": objective.checkpoint,
+        "tileable": objective.tileable,
+    }  # fmt: skip
     if objective.tile and max(x.shape[1:3]) > objective.tile:
         return observe_by_windows(
             params, x, requests, tile=objective.tile, positions=positions, options=options, grids=grids

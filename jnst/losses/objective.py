@@ -23,7 +23,8 @@ from jnst.errors import InputError
 from jnst.losses.base import Losses, LossWeights, Objective, Targets, default_weights
 from jnst.losses.evaluation import compare, grids_of, halvings, statistics
 from jnst.losses.observation import Positions
-from jnst.losses.pyramid import halve, pyramid_levels
+from jnst.losses.pyramid import halve
+from jnst.losses.sizes import pyramid_levels
 from jnst.losses.targets import (
     balance,
     content_statistics,
@@ -33,6 +34,7 @@ from jnst.losses.targets import (
     target_statistics,
     targets,
 )
+from jnst.network.architecture import Tileable
 from jnst.network.conv import Pooling
 from jnst.network.region import Region
 from jnst.network.scheduling import wait_for
@@ -71,7 +73,7 @@ def evaluate(
         InputError: targets, weights or masks that a term lacks, an unknown layer, an image too small for it.
     """
     losses: list[dict[str, Array]] = []
-    for level, (image, positions) in enumerate(_levels(x, targets, region)):
+    for level, (image, positions) in enumerate(_levels(x, targets, region, objective.tileable)):
         terms = objective.at_level(level)
         found = targets.levels[level]
         grids = grids_of(terms, found)
@@ -187,12 +189,12 @@ def gram_entry(
     return observe(params, x, {layer: reader}, pooling=pooling)[layer]
 
 
-def _levels(x: Array, targets: Targets, region: Region | None) -> list[tuple[Array, Positions]]:
+def _levels(x: Array, targets: Targets, region: Region | None, tileable: Tileable) -> list[tuple[Array, Positions]]:
     """x and its halvings, as many as the targets have, with the positions that count."""
     for name, mask in targets.masks.items():
         if mask.shape[:3] != x.shape[:3]:
             raise InputError(f"`masks` {name!r} must have the image's size, got {mask.shape} for {x.shape}")
-    return halvings(x, Positions(region, targets.masks), len(targets.levels))
+    return halvings(x, Positions(region, targets.masks), len(targets.levels), tileable=tileable)
 
 
 def _gradients(
@@ -205,14 +207,14 @@ def _gradients(
     after the gradient from the smaller levels, to which they are added once it has been brought to this size by the
     transpose of the halving.
     """
-    levels = _levels(x, targets, region)
+    levels = _levels(x, targets, region, objective.tileable)
     losses: list[dict[str, Array]] = [{}] * len(levels)
     gradients: dict[str, Array] = {}
     for level in reversed(range(len(levels))):
         image, positions = levels[level]
         if gradients:
             image = wait_for(gradients, image)
-            enlarge = jax.linear_transpose(partial(halve, region=positions.region), image)
+            enlarge = jax.linear_transpose(partial(halve, region=positions.region, tileable=objective.tileable), image)
             gradients = {name: enlarge(gradient)[0] for name, gradient in gradients.items()}
         losses[level], own = _at_level(params, image, targets, directions, objective, level, positions)
         gradients = {name: own[name] + gradients[name] if name in gradients else own[name] for name in own}

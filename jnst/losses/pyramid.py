@@ -1,134 +1,55 @@
 # pyright: reportUnknownMemberType=false
-"""Images at several sizes: the scales of a run, coarse to fine, and the levels at which one image's style is compared.
+"""The levels at which one image's style is compared: each is half of the one before, by Lanczos's filter of radius 3.
 
-Scales: conv5_1 of VGG-19 has a receptive field of about 170 pixels (`windows.receptive_radius`: 85 to the right), so on
-a large image the style statistics constrain small structures only. A coarse scale is painted first, and each finer one
-starts from its result (Gatys, Ecker, Bethge, Hertzmann, Shechtman, "Controlling Perceptual Factors in Neural Style
-Transfer", CVPR 2017, section 6).
-
-Levels: each is half of the one before, by Lanczos's filter of radius 3. It weighs pixels by their distance to the new
-pixel's centre alone, whatever the size, so an image that lies in the first corner of a larger array has the same halves
-as the image alone.
+The filter weighs pixels by their distance to the new pixel's centre alone, whatever the size, so an image that lies in
+the first corner of a larger array has the same halves as the image alone. How many there are: `losses.sizes`.
 """
 
-from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
 from jnst.errors import InputError
-from jnst.network.architecture import MIN_SIDE
+from jnst.network.architecture import Tileable, wrapped_axes
 from jnst.network.region import Region
 
-COARSEST = 96  # longer side below which `auto` adds no further scale
-FACTOR = 2.0
-"""between one scale and the next"""
-SMALLEST_LEVEL = 60
-"""shorter side below which a run compares no style: there conv5_1 sees what a painting shows, not how it is painted"""
 RADIUS = 3  # of Lanczos's filter
 
 
-class Scale(NamedTuple):
-    """One scale of a run: the result's size in pixels, and how many iterations are spent on it."""
-
-    height: int
-    width: int
-    iterations: int
-
-
-def scales(height: int, width: int, iterations: int, requested: Sequence[int | str]) -> list[Scale]:
-    """Plans the scales of a run, coarsest first; the last has the image's own size.
-
-    Args:
-        height: of the result, in pixels.
-        width: of the result, in pixels.
-        iterations: of the whole run, shared out equally.
-        requested: ("auto",), or (number of scales,), or longer sides in pixels, as `Config.scales` holds them.
-
-    Returns:
-        At least one scale; their iterations sum to `iterations`.
-
-    Raises:
-        InputError: a scale that is larger than the image or has a side below 32 pixels.
-    """
-    longer, shorter = max(height, width), min(height, width)
-    sides = [*_longer_sides(longer, shorter, requested), longer]
-    for side in sides[:-1]:
-        if side >= longer:
-            raise InputError(f"`scales` {side} must be smaller than the image, {width}x{height}, which comes last")
-        if round(shorter * side / longer) < MIN_SIDE:
-            size = f"{round(width * side / longer)}x{round(height * side / longer)}"
-            raise InputError(f"`scales` {side} makes an image of {size}; sides must be at least {MIN_SIDE} pixels")
-    sides = sides[-max(1, min(len(sides), iterations)) :]  # no scale without an iteration
-    share, rest = divmod(iterations, len(sides))
-    counts = [share + (k >= len(sides) - rest) for k in range(len(sides))]
-    return [
-        Scale(round(height * side / longer), round(width * side / longer), count)
-        for side, count in zip(sides, counts, strict=True)
-    ]
-
-
-def _longer_sides(longer: int, shorter: int, requested: Sequence[int | str]) -> list[int]:
-    """All but the last."""
-    if requested[0] == "auto":
-        count = 1
-        while longer / FACTOR**count >= COARSEST and shorter / FACTOR**count >= MIN_SIDE:
-            count += 1
-    elif len(requested) == 1 and int(requested[0]) < MIN_SIDE:
-        count = int(requested[0])
-        most = 1
-        while round(shorter / FACTOR**most) >= MIN_SIDE:
-            most += 1
-        if count > most:
-            raise InputError(
-                f"`scales` {count} is too many: this image has room for {most}, of sides of {MIN_SIDE} and up"
-            )
-    else:
-        return [int(side) for side in requested if int(side) != longer]
-    return [round(longer / FACTOR**k) for k in range(count - 1, 0, -1)]
-
-
-def pyramid_levels(shortest_side: int, requested: int, *, smallest: int = MIN_SIDE) -> int:
-    """Counts the levels at which the style can be compared.
-
-    Args:
-        shortest_side: of all images that are compared, in pixels.
-        requested: at most so many, at least 1.
-        smallest: side in pixels below which no level but the first may have one, at least 32.
-
-    Returns:
-        1 to `requested`.
-    """
-    count = 1
-    while count < requested and shortest_side // 2**count >= smallest:
-        count += 1
-    return count
-
-
-def halve(image: Float[Array, "n h w 3"], *, region: Region | None = None) -> Float[Array, "n h2 w2 3"]:
+def halve(
+    image: Float[Array, "n h w 3"], *, region: Region | None = None, tileable: Tileable = "no"
+) -> Float[Array, "n h2 w2 3"]:
     """Halves images inside a gradient, to floor(h / 2) x floor(w / 2): linear, so it may leave [0, 1] a little.
 
     Args:
         image: of any range.
         region: which part of the array is image, from its first pixel on; all of it by default.
+        tileable: along which axes the image goes on at its opposite edge.
 
     Returns:
         The halves, zero beyond the halved region.
+
+    Raises:
+        InputError: an odd side that wraps.
     """
     count, height, width = image.shape[:3]
     heights, widths = (jnp.full(count, height), jnp.full(count, width)) if region is None else region[2:]
-    by_rows, by_columns = _kernel(height, heights), _kernel(width, widths)
+    if any(image.shape[axis] % 2 for axis in wrapped_axes(tileable)):
+        raise InputError(f"`tileable` {tileable} needs even sides at each but the smallest level, got {width}x{height}")
+    by_rows = _kernel(height, heights, wrap="y" in tileable)
+    by_columns = _kernel(width, widths, wrap="x" in tileable)
     product = partial(jnp.einsum, precision=lax.Precision.HIGHEST)
     return product("nyh,nhxc->nyxc", by_rows, product("nxw,nhwc->nhxc", by_columns, image))
 
 
-def _kernel(length: int, sizes: Int[Array, " n"]) -> Float[Array, "n half length"]:
+def _kernel(length: int, sizes: Int[Array, " n"], *, wrap: bool) -> Float[Array, "n half length"]:
     """Row i holds the weights of the pixels of one line in the new pixel i, for lines of these sizes in arrays."""
     new, old = jnp.arange(length // 2)[None, :, None], jnp.arange(length)[None, None]
     distance = (old - 2 * new - 0.5) / 2  # new pixel i is centred between old pixels 2i and 2i + 1
+    if wrap:  # to the nearest of the repetitions
+        distance = (distance + length / 4) % (length / 2) - length / 4
     kernel = jnp.sinc(distance) * jnp.sinc(distance / RADIUS)
     size = sizes[:, None, None]
     kernel = jnp.where((jnp.abs(distance) < RADIUS) & (old < size) & (new < size // 2), kernel, 0)

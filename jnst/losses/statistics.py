@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
+from jnst.network.architecture import Tileable
+
 STRIP_ELEMENTS = 2**19  # of a map, at a time, on the CPU
 
 
@@ -97,6 +99,7 @@ def total_variation(
     *,
     weights: Shaped[Array, "*n h w 1"] | None = None,
     measure: Callable[[Array], Array] = jnp.square,
+    tileable: Tileable = "no",
 ) -> Float[Array, "*n"]:
     """Averages what neighbouring pixels differ by, horizontal plus vertical: squares, or what `measure` says.
 
@@ -105,16 +108,25 @@ def total_variation(
         weights: of each pixel, at least 0 (or boolean); a difference has the product of its two pixels' weights.
         measure: of each difference: `jnp.square`, which smooths edges away first, or `smooth_absolute` (Rudin, Osher,
             Fatemi 1992; along the axes), which keeps them and flattens what lies between.
+        tileable: along which axes the first and the last pixels are neighbours, too.
 
     Returns:
         0 for a flat image, at most 2 for pixels in [0, 1].
     """
-    vertical, horizontal = x[..., 1:, :, :] - x[..., :-1, :, :], x[..., :, 1:, :] - x[..., :, :-1, :]
+    below, right = _with_first(x, -3, "y" in tileable), _with_first(x, -2, "x" in tileable)
+    vertical = below[..., 1:, :, :] - below[..., :-1, :, :]
+    horizontal = right[..., :, 1:, :] - right[..., :, :-1, :]
     if weights is None:
         return jnp.mean(measure(vertical), (-3, -2, -1)) + jnp.mean(measure(horizontal), (-3, -2, -1))
     w = weights.astype(x.dtype)
-    pairs = w[..., 1:, :, :] * w[..., :-1, :, :], w[..., :, 1:, :] * w[..., :, :-1, :]
+    below, right = _with_first(w, -3, "y" in tileable), _with_first(w, -2, "x" in tileable)
+    pairs = below[..., 1:, :, :] * below[..., :-1, :, :], right[..., :, 1:, :] * right[..., :, :-1, :]
     return _weighted_mean(measure(vertical), pairs[0]) + _weighted_mean(measure(horizontal), pairs[1])
+
+
+def _with_first(x: Array, axis: int, wrap: bool) -> Array:
+    """The array with its first row or column once more after its last one."""
+    return jnp.concatenate([x, lax.slice_in_dim(x, 0, 1, axis=axis)], axis) if wrap else x
 
 
 def _weighted_mean(difference: Array, weights: Array) -> Array:

@@ -16,7 +16,7 @@ from jnst.losses.base import LossWeights, Objective, Targets, default_weights
 from jnst.losses.comparisons import relative
 from jnst.losses.evaluation import by_term, halvings, statistics
 from jnst.losses.observation import Positions
-from jnst.losses.pyramid import pyramid_levels
+from jnst.losses.sizes import pyramid_levels
 from jnst.losses.terms import Term
 from jnst.losses.wasserstein import relative_distance
 from jnst.network.region import Region
@@ -60,15 +60,17 @@ def target_statistics(
     Raises:
         InputError: an unknown layer, an image too small for it, or a tile smaller than the receptive field.
     """
-    objective = replace(objective, precision="float32", checkpoint=False)
-    terms = tuple(term for term in objective.terms if term.target == name)
     is_style = name.split(":")[0] == "style"
+    # a painting has edges; what the result keeps of the photograph has none where its own do not
+    tileable = "no" if is_style else objective.tileable
+    objective = replace(objective, precision="float32", checkpoint=False, tileable=tileable)
+    terms = tuple(term for term in objective.terms if term.target == name)
     keep_masks = mask is None and not is_style and result_masks is not None
     asked = tuple(replace(term, mask=term.mask if keep_masks else _OWN if mask is not None else None) for term in terms)
     masks = (result_masks or {}) if keep_masks else {} if mask is None else {_OWN: mask}
     count = objective.style_pyramid_levels if is_style else 1
     levels: list[dict[str, Any]] = []
-    for small, positions in halvings(image, Positions(region, masks), count):
+    for small, positions in halvings(image, Positions(region, masks), count, tileable=tileable):
         grids = _survey(params, small, asked, objective, positions)
         results = statistics(params, small, asked, objective=objective, positions=positions, grids=grids)
         found = by_term(results, asked)
@@ -113,7 +115,7 @@ def match_targets(
     """
     objective = replace(objective, precision="float32", checkpoint=False)
     levels: list[dict[str, Any]] = []
-    images = halvings(start, Positions(region, targets.masks), len(targets.levels))
+    images = halvings(start, Positions(region, targets.masks), len(targets.levels), tileable=objective.tileable)
     for level, ((image, positions), found) in enumerate(zip(images, targets.levels, strict=True)):
         terms = tuple(term for term in objective.at_level(level) if term.match is not None)
         of_start = by_term(statistics(params, image, terms, objective=objective, positions=positions), terms)

@@ -21,7 +21,7 @@ from jnst.losses import neighbours as places
 from jnst.losses import sliced as slices
 from jnst.losses import wasserstein as gaussians
 from jnst.losses.comparisons import mse, relative
-from jnst.network.architecture import PIXELS, require_choice, stride_of
+from jnst.network.architecture import PIXELS, Tileable, require_choice, stride_of
 
 __all__ = [
     "Form", "Term", "content", "custom", "gram", "moments", "mse", "neighbours", "relative", "sliced",
@@ -165,12 +165,16 @@ def _weight_of(maps: Array, weight: Array | None) -> Array:
     return jnp.ones((*maps.shape[:3], 1), maps.dtype) if weight is None else weight.astype(maps.dtype)
 
 
-def _observe_variation(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> Array:
-    return statistics.total_variation(maps[0], weights=weights[0])
+@dataclass(frozen=True)
+class _Variation:
+    """Observes the total variation; equal for equal form and axes."""
 
+    form: Literal["squares", "absolute"]
+    tileable: Tileable
 
-def _observe_absolute_variation(maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> Array:
-    return statistics.total_variation(maps[0], weights=weights[0], measure=statistics.smooth_absolute)
+    def __call__(self, maps: tuple[Array, ...], weights: tuple[Array | None, ...]) -> Array:
+        measure = jnp.square if self.form == "squares" else statistics.smooth_absolute
+        return statistics.total_variation(maps[0], weights=weights[0], measure=measure, tileable=self.tileable)
 
 
 def _finish_maps_for_mean(observed: Array, totals: tuple[Array, ...]) -> Array:
@@ -371,18 +375,20 @@ def neighbours(layers: tuple[str, ...], *, weight: float = 1.0, target: str = "s
     )  # fmt: skip
 
 
-def total_variation(*, form: Literal["squares", "absolute"] = "squares", weight: float = 1.0) -> Term:
+def total_variation(
+    *, form: Literal["squares", "absolute"] = "squares", weight: float = 1.0, tileable: Tileable = "no"
+) -> Term:
     """Makes the smoothness loss, `statistics.total_variation` of the image itself.
 
     Args:
         form: what is averaged of the differences: "squares", or "absolute" values.
         weight: of the term; tau weighs its group.
+        tileable: along which axes the first and the last pixels are neighbours, too.
 
     Returns:
         The term "tv" of the group "image".
     """
-    observe = _observe_variation if form == "squares" else _observe_absolute_variation
-    return Term("tv", (PIXELS,), observe, _compare_nothing, weight, None)
+    return Term("tv", (PIXELS,), _Variation(form, tileable), _compare_nothing, weight, None)
 
 
 def custom(

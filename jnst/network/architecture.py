@@ -12,6 +12,9 @@ from typing import Literal
 from jnst.errors import InputError
 
 Backbone = Literal["auto", "vgg19", "vgg16"]
+Tileable = Literal["no", "x", "y", "xy"]
+"""along which axes an image goes on at its opposite edge: x, side by side; y, one above another"""
+TILEABLE: tuple[Tileable, ...] = ("no", "x", "y", "xy")
 BLOCKS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 WIDTHS: tuple[int, ...] = (64, 128, 256, 512, 512)
 MIN_SIDE = 32  # pixels of an image: four poolings leave 2 x 2 positions in block 5
@@ -73,6 +76,18 @@ def stride_of(layer: str) -> int:
         2^(B - 1), that is 1, 2, 4, 8 or 16; 1 for the image.
     """
     return 1 if layer == PIXELS else 2 ** (block_of(layer) - 1)
+
+
+def wrapped_axes(tileable: Tileable) -> tuple[int, ...]:
+    """Gives the axes of arrays (n, h, w, c) along which an image goes on at its opposite edge.
+
+    Args:
+        tileable: "no", "x" (the width), "y" (the height) or "xy".
+
+    Returns:
+        Some of 1 and 2.
+    """
+    return tuple(axis for name, axis in (("y", 1), ("x", 2)) if name in tileable)
 
 
 def detect(params: Container[str]) -> str:

@@ -20,17 +20,21 @@ from jnst.errors import InputError
 from jnst.network import winograd
 from jnst.network.architecture import (
     BLOCKS,
+    TILEABLE,
     WIDTHS,
+    Tileable,
     block_of,
     check_layers,
     detect,
     layer_names,
     require_choice,
     stride_of,
+    wrapped_axes,
 )  # fmt: skip
 from jnst.network.conv import POOLS, PRECISIONS, Pooling, Precision, conv3x3, winograd_conv3x3
 from jnst.network.region import Region
 from jnst.network.scheduling import rematerialise, tap_with_barrier
+from jnst.network.wrapping import convolve_wrapped
 
 Params = Mapping[str, Mapping[str, Any]]
 Reader = Callable[[Array], Any]
@@ -52,17 +56,22 @@ class _Conv(nn.Module):
 
     width: int
     precision: Precision
+    tileable: Tileable = "no"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         bias = jnp.asarray(self.param("bias", nn.initializers.zeros, (self.width,)))
         if self.has_variable("params", "winograd"):  # from `prepare_for_inference`
             transformed = self.get_variable("params", "winograd")
-            y = winograd_conv3x3(x.astype(transformed.dtype), transformed)
+            x = x.astype(transformed.dtype)
+            y = convolve_wrapped(lambda x: winograd_conv3x3(x, transformed), x, tileable=self.tileable)
         else:
             kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width))
             dtype = jnp.bfloat16 if self.precision == "bfloat16" else x.dtype
-            y = jnp.asarray(conv3x3(x.astype(dtype), jnp.asarray(kernel, dtype), self.precision))
+            kernel = jnp.asarray(kernel, dtype)
+            y = convolve_wrapped(
+                lambda x: jnp.asarray(conv3x3(x, kernel, self.precision)), x.astype(dtype), tileable=self.tileable
+            )
         return nn.relu(y + jnp.expand_dims(bias, (0, 1, 2)).astype(y.dtype))
 
 
@@ -73,6 +82,7 @@ class _Block(nn.Module):
     readers: tuple[tuple[str, Reader], ...] = ()
     pooling: Pooling = "max"
     precision: Precision = "float32"
+    tileable: Tileable = "no"
 
     @nn.compact
     def __call__(self, x: Array, region: Region | None = None) -> tuple[Array, dict[str, Any]]:
@@ -82,7 +92,7 @@ class _Block(nn.Module):
         inside = True if region is None else region.mask(x.shape, stride_of(self.names[0]))
         x = x if region is None else jnp.where(inside, x, 0)  # an odd last row was pooled with what lies beyond it
         for name in self.names:
-            x = _Conv(WIDTHS[number - 1], self.precision, name=name)(x)
+            x = _Conv(WIDTHS[number - 1], self.precision, self.tileable, name=name)(x)
             x = x if region is None else jnp.where(inside, x, 0)
             if name in readers:
                 x, readings[name] = tap_with_barrier(readers[name])(x)
@@ -110,6 +120,7 @@ def features(
     precision: Precision = "float32",
     checkpoint: bool = False,
     region: Region | None = None,
+    tileable: Tileable = "no",
 ) -> dict[str, Float[Array, "n _h _w _c"]]:
     """Computes the maps of the named layers, each after its ReLU.
 
@@ -121,6 +132,7 @@ def features(
         precision: see `observe`.
         checkpoint: see `observe`.
         region: see `observe`.
+        tileable: see `observe`.
 
     Returns:
         Map by layer; that of block B has the size floor(h / 2^(B-1)) x floor(w / 2^(B-1)).
@@ -130,7 +142,7 @@ def features(
     """
     return observe(
         params, image, {layer: lambda maps: maps for layer in layers},
-        pooling=pooling, precision=precision, checkpoint=checkpoint, region=region,
+        pooling=pooling, precision=precision, checkpoint=checkpoint, region=region, tileable=tileable,
     )  # fmt: skip
 
 
@@ -143,6 +155,7 @@ def observe(
     precision: Precision = "float32",
     checkpoint: bool = False,
     region: Region | None = None,
+    tileable: Tileable = "no",
 ) -> dict[str, Any]:
     """Applies to each layer's map, after its ReLU, that layer's reader; computes nothing above the deepest layer.
 
@@ -158,22 +171,25 @@ def observe(
             the layers so.
         checkpoint: for gradients, keep only what goes from block to block and compute the maps again.
         region: which part of the array is image; all of it by default.
+        tileable: along which axes the image goes on at its opposite edge; along the others it is padded with zeros.
 
     Returns:
         Each reader's result by layer.
 
     Raises:
-        InputError: an image of another rank, an image too small for a layer, an unknown layer, pooling or precision.
+        InputError: an image of another rank, an image too small for a layer, an unknown layer, pooling or precision; a
+            side that wraps and is no multiple of the deepest layer's stride, or a region of an image that wraps.
     """
     architecture, layers = detect(params), tuple(readers)
     _check(image, layers, architecture, pooling, precision)
+    _check_wrapped(image, layers, tileable, region)
     typed_readers = tuple((layer, _in_type(reader, image.dtype)) for layer, reader in readers.items())
     x, readings = image, {}
     if "input" in params:
         x = jnp.asarray(_Input().apply({"params": params["input"]}, x))
     x = x if region is None else jnp.where(region.mask(x.shape, 1), x, 0)
     for names in _blocks(architecture, layers):
-        block = partial(_apply, _Block(names, typed_readers, pooling, precision))
+        block = partial(_apply, _Block(names, typed_readers, pooling, precision, tileable))
         block_params = {name: params[name] for name in names}
         x, of_block = (rematerialise(block) if checkpoint else block)((block_params, region), x)
         readings |= of_block
@@ -190,6 +206,19 @@ def _check(image: Array, layers: tuple[str, ...], architecture: str, pooling: st
     if min(image.shape[1:3]) < need:
         given = f"{image.shape[2]}x{image.shape[1]}"
         raise InputError(f"layer {max(layers)} needs an image of at least {need}x{need} pixels, got {given}")
+
+
+def _check_wrapped(image: Array, layers: tuple[str, ...], tileable: Tileable, region: Region | None) -> None:
+    """A pooling that drops a last row, or an edge within the array, would part the two edges that meet."""
+    require_choice("tileable", tileable, TILEABLE)
+    if tileable == "no":
+        return
+    if region is not None:
+        raise InputError(f"`tileable` {tileable} needs images that fill their arrays; give no region")
+    unit = max(map(stride_of, layers), default=1)
+    if any(image.shape[axis] % unit for axis in wrapped_axes(tileable)):
+        given = f"{image.shape[2]}x{image.shape[1]}"
+        raise InputError(f"`tileable` {tileable} needs multiples of {unit} pixels for {max(layers)}, got {given}")
 
 
 def _in_type(reader: Reader, dtype: Any) -> Reader:

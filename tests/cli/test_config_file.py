@@ -52,7 +52,7 @@ def test_every_setting_comes_back(tmp_path, monkeypatch):
     options = parse([*EVERY, *paths])
     default = saved(Options())
     same = [name for name, value in saved(options).items() if value == default[name]]
-    excluded = ["strength", "original_colors"]  # by the weights, and by --match-colors
+    excluded = ["strength", "original_colors", "tileable"]  # by the weights, --match-colors, and --tile
     assert same == excluded
     write_settings(options, tmp_path / "run.toml")
     table = tomllib.loads((tmp_path / "run.toml").read_text())

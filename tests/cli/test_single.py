@@ -250,6 +250,17 @@ def test_memory_that_nothing_fits_in_is_refused(files, capsys):
     assert "48x32 pixels need at least" in capsys.readouterr().err
 
 
+def test_a_picture_that_repeats_has_sides_that_can_and_says_so(files, capsys):
+    assert paint_one(files, *SHALLOW, "--image-size", 67, "--tileable", "x", "--style-layers", "conv2_1") == 0
+    assert image.load(files / "photo_painting.png").shape[1:3] == (45, 68)
+    assert "photo.png: 68x45 instead of 67x45 pixels, multiples of 2" in capsys.readouterr().err
+    assert paint_one(files, "--tileable", "x", "--devices", 2, "-o", files / "a.png") == 2
+    assert "--tileable x and --devices 2: give one of the two" in capsys.readouterr().err
+    assert paint_one(files, "--tileable", "x", "--tile", 64, "-o", files / "a.png") == 2
+    assert "--tileable x and --tile 64: give one of the two" in capsys.readouterr().err
+    assert not (files / "a.png").exists()
+
+
 @pytest.mark.thorough
 def test_one_image_is_enough_for_a_texture_and_for_a_reconstruction(files, capsys):
     one = [str(files / "painting.png"), *FAST, *SHALLOW, "--quiet"]

@@ -231,3 +231,17 @@ def test_resizing_is_that_of_jax():
     for size in ((20, 30), (41, 64), (100, 7)):
         expected = jax.image.resize(both, (2, *size, 3), "lanczos3")
         np.testing.assert_allclose(image.resize(both, *size), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("tileable", "size"), [("x", (40, 96)), ("y", (20, 48)), ("xy", (25, 71)), ("xy", (80, 33))])
+def test_resampling_goes_on_at_the_opposite_edge(tileable, size):
+    """As the middle of the image repeated five times, resampled by the same factor."""
+    pixels = np.asarray(picture(40, 48), np.float32)
+    times = [5 if name in tileable else 1 for name in "yx"]
+    repeated = np.tile(pixels, (1, *times, 1))
+    whole = image.resize(repeated, size[0] * times[0], size[1] * times[1])
+    y, x = (side * (n // 2) for side, n in zip(size, times, strict=True))
+    expected = whole[:, y : y + size[0], x : x + size[1]]
+    np.testing.assert_allclose(image.resize(pixels, *size, tileable=tileable), expected, atol=2e-5)
+    edge = np.abs(image.resize(pixels, *size) - expected)
+    assert edge.max() > 0.02  # without it the edges are others

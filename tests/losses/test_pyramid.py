@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from jnst.errors import InputError
 from jnst.io.image import resize
-from jnst.losses.pyramid import Scale, halve, pyramid_levels, scales
+from jnst.losses.pyramid import halve
+from jnst.losses.sizes import Scale, pyramid_levels, scales
 from jnst.network.region import Region
 
 

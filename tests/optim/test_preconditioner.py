@@ -168,3 +168,14 @@ def test_whatever_was_measured_h0_is_symmetric_and_positive_definite(gains_s, ga
         hu, hv = (Spectral().precondition(state, w) for w in (u, v))
         np.testing.assert_allclose(jnp.vdot(u, hv), jnp.vdot(hu, v), rtol=1e-9, atol=1e-9)
         assert jnp.vdot(u, hu) > 0
+
+
+def test_an_image_that_goes_on_at_its_opposite_edge_is_filtered_as_such():
+    """The transform is that of the torus: a shifted image has shifted results."""
+    s, y, v = (random_image(1, 24, 20, 3) for _ in range(3))
+    spectral, results = Spectral(), []
+    for shift in ((0, 0), (5, 13)):
+        moved = [jnp.roll(image, shift, (1, 2)) for image in (unit(s), y, v)]
+        state = spectral.update(spectral.init(v), *moved[:2])
+        results.append(spectral.precondition(state, moved[2]))
+    np.testing.assert_allclose(results[1], jnp.roll(results[0], (5, 13), (1, 2)), atol=1e-5)
