@@ -39,6 +39,8 @@ class Row:
     style: str = "starry_night.jpg"
     inputs: tuple[str, ...] = ()
     """shown before the results"""
+    tiles: int = 1
+    """copies of each result beside and below each other"""
 
 
 ROWS = {
@@ -92,6 +94,16 @@ ROWS = {
         "No noise, and four tenths with two seeds: other strokes each time.",
         {"0": "", "0.4": "--noise-blend 0.4", "0.4, seed 1": "--noise-blend 0.4 --seed 1"},
     ),
+    "tileable": Row(
+        "Pictures that repeat",
+        "Four copies of each: a texture of The Starry Night and the town, as they come, and made to repeat "
+        "([textures.md](textures.md)).",
+        {"texture": "starry_night.jpg --content-weight 0 --init noise",
+         "texture, repeating": "starry_night.jpg --content-weight 0 --init noise --tileable xy",
+         "town": "tubingen.jpg starry_night.jpg",
+         "town, repeating": "tubingen.jpg starry_night.jpg --tileable xy"},
+        photograph="", style="", tiles=2,
+    ),
 }  # fmt: skip
 
 
@@ -142,13 +154,18 @@ def paint(row: Row, name: str, folder: Path, images: Path, settings: list[str]) 
     return results
 
 
-def strip(paths: list[Path]) -> Image.Image:
-    """Pictures beside each other."""
+def tiled(picture: Image.Image, count: int) -> Image.Image:
+    """A picture beside and below itself."""
+    return Image.fromarray(np.tile(np.asarray(picture), (count, count, 1)))
+
+
+def strip(paths: list[Path], *, tiles: int = 1) -> Image.Image:
+    """Pictures beside each other, each as often as it is to be seen."""
     shown = []
     for path in paths:
         with Image.open(path) as file:
             size = round(file.width * HEIGHT / file.height), HEIGHT
-            shown.append(file.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+            shown.append(tiled(file.convert("RGB"), tiles).resize(size, Image.Resampling.LANCZOS))
     whole = Image.new("RGB", (sum(p.width for p in shown) + GAP * (len(shown) - 1), HEIGHT), "white")
     left = 0
     for picture in shown:
@@ -186,7 +203,7 @@ def main() -> None:
         row = ROWS[name]
         results = paint(row, name, given.out, given.images, settings)
         inputs = [next(p / n for p in (given.out, given.images) if (p / n).is_file()) for n in row.inputs]
-        strip([*inputs, *results]).save(place / f"{name}.jpg", quality=88)
+        strip([*inputs, *results], tiles=row.tiles).save(place / f"{name}.jpg", quality=88)
     made = [section(name, row) for name, row in ROWS.items() if (place / f"{name}.jpg").exists()]
     facts = f"{given.image_size} px, {given.iterations} iterations"
     (ROOT / "docs" / "gallery.md").write_text("\n".join([HEAD.replace("FACTS", facts), *made]))
