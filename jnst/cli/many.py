@@ -28,6 +28,7 @@ from jnst.cli.paintings import is_blend
 from jnst.cli.processes import join_processes, leave_processes
 from jnst.cli.progress import BatchReporter, display
 from jnst.cli.recipes import Recipes
+from jnst.cli.shards import Share, require_share
 from jnst.cli.sheet import write_sheet
 from jnst.cli.strategy import memory_limit
 from jnst.cli.terminal import log, say
@@ -97,6 +98,7 @@ def validate_batch(options: Options) -> AnyPath:
         if value:
             raise InputError(f"`{name}` is for single pictures")
     require_at_least(0, batch_size=batch.batch_size)
+    require_share(batch)
     if not 0 <= batch.process < batch.processes:
         raise InputError(f"`process` {batch.process} of `processes` {batch.processes}: count from 0")
     if batch.contact_sheet:
@@ -124,17 +126,17 @@ def run_batch(options: Options) -> int:
     if options.report.trace:
         make_trace_folder(options, options.report.trace, rows, out)
     make_folder(out)
-    process, processes = join_processes(options)
-    own = rows[process::processes]
+    share = require_share(options.batch) or join_processes(options)
+    own = share.of(rows)
     require_free_places(options, out, rows, own)
-    if processes == 1:
+    if share.count == 1:
         for folder in filter(None, (out, options.report.trace)):
             sweep(folder)  # of several machines, one may not see the locks of another
     weights = load_weights(options)
     network = {"sha256": weights.sha256, "normalized": weights.normalized}
-    manifest = open_manifest(out, process, processes, network)
+    manifest = open_manifest(out, share.part, network)
     todo = [row for row in own if not manifest.has(row)]
-    slots = open_slots(out, own, process, processes, options)
+    slots = open_slots(out, own, share, options)
     quiet = options.report.quiet
     with (
         contextlib.closing(manifest),
@@ -153,7 +155,7 @@ def run_batch(options: Options) -> int:
         return exit_code(signals[0])
     leave_processes(options)
     code = report(failures, len(own), out, reporter, quiet=quiet)
-    if options.batch.contact_sheet and process == 0:
+    if options.batch.contact_sheet and share.index == 0:
         try:
             write_sheet(rows, options.batch.contact_sheet)
         except InputError as error:
@@ -162,19 +164,16 @@ def run_batch(options: Options) -> int:
     return code
 
 
-def open_slots(
-    out: AnyPath, own: Sequence[BatchRow], process: int, processes: int, options: Options
-) -> MutableMapping[str, int]:
+def open_slots(out: AnyPath, own: Sequence[BatchRow], share: Share, options: Options) -> MutableMapping[str, int]:
     """Returns how many pictures are advanced at a time, as an earlier run of the same batch has decided.
 
     Args:
         out: the folder of the results.
         own: rows of this process, those that are done as well.
-        process: which of the processes this is, from 0.
-        processes: how many share the work.
+        share: the part that this process does.
         options: of the command line.
     """
-    name = "slots.json" if processes == 1 else f"slots-{process}.json"
+    name = f"slots-{share.part}.json" if share.part else "slots.json"
     return Slots(out / name, [[row.record() for row in own], options.batch.batch_size, options.machine.max_memory])
 
 

@@ -191,6 +191,8 @@ class BatchOptions:
     """how many there are, with --coordinator HOST:PORT"""
     process: int = 0
     """which of them this one is, from 0"""
+    shard: Annotated[str | None, hint("I/N", "none")] = None
+    """paint part I of N (from 0), with no word to the others; auto or auto/N where the scheduler tells which"""
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,8 @@ def validate_single(options: Options, config: Config) -> tuple[Painting, ...]:
     require_common(options)
     require_at_least(1, devices=options.machine.devices)
     require_at_least(0, save_every=options.report.save_every)
+    if options.batch.shard is not None:
+        raise InputError("`shard` is for many pictures; give a folder, or `jobs`")
     if options.machine.devices > 1 and options.machine.for_chip:
         raise InputError("--for is of one chip; leave out `devices`")
     if options.machine.devices > 1 and config.tile not in ("auto", 0):

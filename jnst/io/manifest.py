@@ -85,11 +85,11 @@ class Manifest:
 class LinesManifest(Manifest):
     """One line a picture in `manifest.jsonl`, forced to the disk."""
 
-    def __init__(self, out: Path, process: int, processes: int, network: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, part: str, network: Mapping[str, Any]) -> None:
         try:
             parts = {path: path.read_text(errors="replace") for path in sorted(out.glob("manifest*.jsonl"))}
             super().__init__(out, parts.values(), network)
-            self.path = out / ("manifest.jsonl" if processes == 1 else f"manifest-{process}.jsonl")
+            self.path = out / (f"manifest-{part}.jsonl" if part else "manifest.jsonl")
             self.file = self.path.open("ab", buffering=0)
         except OSError as error:
             raise InputError(f"{out}: no manifest ({single_line(error)}); choose another folder") from None
@@ -141,13 +141,12 @@ def is_begun(out: AnyPath) -> bool:
     return any(name.startswith("manifest") and name.endswith(".jsonl") for name in listdir(out))
 
 
-def open_manifest(out: AnyPath, process: int, processes: int, network: Mapping[str, Any]) -> Manifest:
-    """Opens the manifest of a folder, for one process of several; it is there from then on.
+def open_manifest(out: AnyPath, part: str, network: Mapping[str, Any]) -> Manifest:
+    """Opens the manifest of a folder, for one process or for one of several; it is there from then on.
 
     Args:
         out: the folder of the pictures.
-        process: which of the processes this is, from 0.
-        processes: how many share the work.
+        part: of the work that this process does, as a name; empty for the whole.
         network: what tells the weights from others, as JSON has it.
 
     Returns:
@@ -157,6 +156,6 @@ def open_manifest(out: AnyPath, process: int, processes: int, network: Mapping[s
         InputError: a folder that cannot be read or written.
     """
     if isinstance(out, Path):
-        return LinesManifest(out, process, processes, network)
-    write_object(out / FOLDER / f"begun-{process}", b"")
+        return LinesManifest(out, part, network)
+    write_object(out / FOLDER / f"begun-{part or 0}", b"")
     return ObjectsManifest(out, network)

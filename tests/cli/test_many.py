@@ -66,6 +66,22 @@ def test_what_is_done_is_not_done_again(folders, capsys):
     assert all(path.stat().st_mtime_ns != after[path.name] for path in (folders / "out").glob("*.png"))
 
 
+def test_shards_do_each_picture_once_and_other_shards_find_it_done(folders, capsys):
+    assert [paint_folders(folders, "--shard", f"{k}/2") for k in (1, 0)] == [0, 0]
+    assert outputs(folders) == ["a_x.png", "a_y.png", "b_x.png", "b_y.png"]
+    before = {path.name: path.stat().st_mtime_ns for path in (folders / "out").glob("*.png")}
+    names = [path.name for path in (folders / "out").glob("manifest*")]
+    assert sorted(names) == ["manifest-0-of-2.jsonl", "manifest-1-of-2.jsonl"]
+    capsys.readouterr()
+    for k in range(5):  # as many as pictures and one more: one at least has nothing to do
+        assert paint_folders(folders, "--shard", f"{k}/5") == 0
+    assert paint_folders(folders) == 0
+    assert {path.name: path.stat().st_mtime_ns for path in (folders / "out").glob("*.png")} == before
+    assert "4 of 4 are done already" in capsys.readouterr().err
+    assert main([str(folders / "photos" / "a.png"), str(folders / "paintings" / "x.png"), "--shard", "0/2"]) == 2
+    assert "--shard is for many pictures; give a folder, or --jobs" in capsys.readouterr().err
+
+
 def test_a_broken_image_fails_alone(folders, capsys):
     (folders / "photos" / "bad.jpg").write_text("no picture")
     assert paint_folders(folders, "--quiet") == 1

@@ -116,7 +116,7 @@ def test_a_photograph_without_opacity_has_no_mask(files):
 @pytest.mark.parametrize("writing", [Writing(), Writing(alpha="white", keep_gps=True)])
 def test_pictures_of_a_batch_keep_as_much(camera, writing):
     row = BatchRow(camera / "photo.png", camera / "painting.png", camera / "out.png", 0, 1.0, Config())
-    manifest = open_manifest(camera, 0, 1, {})
+    manifest = open_manifest(camera, "", {})
     reporter = BatchReporter(2, 0, lambda done, seconds, text: None, quiet=True)
     with Writer(manifest, reporter, writing) as writer:
         writer.submit(row, result())

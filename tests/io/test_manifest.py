@@ -30,15 +30,15 @@ def job(tmp_path):
     return Job(tmp_path / "photo.png", tmp_path / "one.png", 512, 0.9)
 
 
-def reopened(folder, process=0, processes=1, network=NETWORK):
-    manifest = open_manifest(folder, process, processes, network)
+def reopened(folder, part="", network=NETWORK):
+    manifest = open_manifest(folder, part, network)
     manifest.close()
     return manifest
 
 
 def test_done_is_the_same_job_by_the_same_network_with_its_picture(job, tmp_path):
     assert not is_begun(tmp_path)
-    manifest = open_manifest(tmp_path, 0, 1, NETWORK)
+    manifest = open_manifest(tmp_path, "", NETWORK)
     assert is_begun(tmp_path)
     assert not manifest.has(job)
     manifest.add(job, {"loss": 0.5})
@@ -54,17 +54,17 @@ def test_done_is_the_same_job_by_the_same_network_with_its_picture(job, tmp_path
 
 
 def test_every_process_knows_what_all_have_done(job, tmp_path):
-    manifest = open_manifest(tmp_path, 1, 2, NETWORK)
+    manifest = open_manifest(tmp_path, "1", NETWORK)
     manifest.add(job, {})
     manifest.close()
     assert (tmp_path / "manifest-1.jsonl").exists()
-    assert reopened(tmp_path, 0, 2).has(job)
+    assert reopened(tmp_path, "0").has(job)
     assert reopened(tmp_path).has(job)
 
 
 def test_a_line_that_was_cut_off_counts_as_none_and_the_next_is_whole(job, tmp_path):
     (tmp_path / "manifest.jsonl").write_text('{"job": {"output": "one.png"')
-    manifest = open_manifest(tmp_path, 0, 1, NETWORK)
+    manifest = open_manifest(tmp_path, "", NETWORK)
     assert not manifest.has(job)
     manifest.add(job, {})
     manifest.close()
@@ -75,7 +75,7 @@ def test_lines_that_do_not_fit_are_told_and_written_when_there_is_room(job, tmp_
     jobs = [replace(job, output=tmp_path / f"{k}.png") for k in range(40)]
     for each in jobs:
         each.output.write_bytes(b"a picture")
-    manifest = open_manifest(tmp_path, 0, 1, NETWORK)
+    manifest = open_manifest(tmp_path, "", NETWORK)
     written = 0
     with pytest.raises(InputError, match=r"manifest.jsonl cannot be written \(File too large\)"):  # noqa: PT012
         for each in jobs:
@@ -92,4 +92,4 @@ def test_a_manifest_that_is_no_text_or_no_file(job, tmp_path):
     assert not reopened(tmp_path).has(job)
     (tmp_path / "manifest-1.jsonl").mkdir()
     with pytest.raises(InputError, match=r"no manifest \(Is a directory\); choose another folder"):
-        open_manifest(tmp_path, 0, 1, NETWORK)
+        open_manifest(tmp_path, "", NETWORK)
