@@ -75,3 +75,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, OutOfMemory | MemoryError):
         return True
     return isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)) is not None
+
+
+def single_line(error: BaseException) -> str:
+    """Says what an exception says, in one line.
+
+    Args:
+        error: any exception.
+
+    Returns:
+        The message without line breaks (of the system's errors without number and path); the type where it has none.
+    """
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__

@@ -16,8 +16,9 @@ from jnst.cli.parsing import make_config
 from jnst.errors import InputError
 from jnst.io import image
 from jnst.io.encode import Writing
-from jnst.io.paths import UNFINISHED, AnyPath, canonical, is_folder, is_object, path_errors, require_file
+from jnst.io.paths import UNFINISHED, AnyPath, canonical, is_folder, path_errors, require_file
 from jnst.io.pipes import STANDARD_INPUT, STANDARD_OUTPUT, is_special
+from jnst.io.stores import is_object
 from jnst.network.architecture import MIN_SIDE
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}

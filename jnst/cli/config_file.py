@@ -26,11 +26,12 @@ from jnst.cli.options import (
 from jnst.cli.parsing import make_config, parse, parse_over
 from jnst.cli.settings import field_comments
 from jnst.config import INIT_NAMES, Config
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io.atomic import write_whole
 from jnst.io.encode import Writing
-from jnst.io.paths import AnyPath, canonical, is_object, parse_path, path_errors, single_line
+from jnst.io.paths import AnyPath, canonical, parse_path, path_errors
 from jnst.io.recipe import Recipe, read_recipe
+from jnst.io.stores import is_object
 from jnst.io.suffixes import picture_suffixes
 from jnst.presets import preset_settings, quality_iterations
 

@@ -10,7 +10,8 @@ from jnst.cli.settings import ALIASES, GROUPS
 from jnst.config import INIT_NAMES, Config, check_value
 from jnst.errors import InputError
 from jnst.io.encode import Writing
-from jnst.io.paths import AnyPath, is_object, resolve_relative
+from jnst.io.paths import AnyPath, resolve_relative
+from jnst.io.stores import is_object
 
 SAVED_GROUPS: dict[str, tuple[str, ...]] = {
     "file": ("image_size", "upscale", "style_scale"),

@@ -12,9 +12,9 @@ from typing import Any
 
 from jnst import memory
 from jnst.cli import selftest
+from jnst.errors import single_line
 from jnst.io import optional
 from jnst.io.cache import cache_directory
-from jnst.io.paths import single_line
 from jnst.network.architecture import Backbone
 
 NEEDED = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "pillow", "h5py", "scipy", "safetensors")

@@ -3,7 +3,8 @@
 from jnst.cli.checks import require_image
 from jnst.cli.terminal import log
 from jnst.errors import InputError
-from jnst.io.paths import AnyPath, is_folder, is_object, listdir
+from jnst.io.paths import AnyPath, is_folder, listdir
+from jnst.io.stores import is_object
 from jnst.io.suffixes import picture_suffixes
 
 SHOWN = 5  # names of files that are left out

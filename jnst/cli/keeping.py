@@ -9,10 +9,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jnst.errors import single_line
 from jnst.io import image
 from jnst.io.atomic import UnwritableError
-from jnst.io.paths import AnyPath, canonical, is_object, single_line
+from jnst.io.paths import AnyPath, canonical
 from jnst.io.pipes import STANDARD_OUTPUT
+from jnst.io.stores import is_object
 
 MEMORY = Path("/dev/shm")
 """a disk in the memory, which is there where all others are full; gone when the machine is"""

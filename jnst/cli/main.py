@@ -25,8 +25,7 @@ from jnst.cli.options import MISSING_PATH, Options
 from jnst.cli.parsing import list_presets, render
 from jnst.cli.single import run_single
 from jnst.cli.terminal import lenient_streams, log
-from jnst.errors import InputError
-from jnst.io.paths import single_line
+from jnst.errors import InputError, single_line
 
 
 class _Lines(logging.Handler):

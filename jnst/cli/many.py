@@ -40,9 +40,10 @@ from jnst.errors import InputError
 from jnst.io.atomic import sweep
 from jnst.io.checksums import Checksums
 from jnst.io.manifest import Manifest, is_begun, open_manifest
-from jnst.io.paths import AnyPath, canonical, is_folder, is_object, listdir, require_writable_folder
+from jnst.io.paths import AnyPath, canonical, is_folder, listdir, require_writable_folder
 from jnst.io.pipes import STANDARD_INPUT
 from jnst.io.slots import Slots
+from jnst.io.stores import is_object
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights

@@ -13,8 +13,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from jnst.errors import InputError
-from jnst.io.paths import AnyPath, path_errors, single_line
+from jnst.errors import InputError, single_line
+from jnst.io.paths import AnyPath, path_errors
 
 Row = tuple[int, dict[str, Any]]
 """its number, and its cells by the names of their columns"""

@@ -9,8 +9,8 @@ from jnst.cli.checks import require_output
 from jnst.cli.paintings import Painting
 from jnst.cli.terminal import log
 from jnst.config import INIT_NAMES, Config
-from jnst.errors import InputError
-from jnst.io.paths import AnyPath, canonical, listdir, parse_path, single_line
+from jnst.errors import InputError, single_line
+from jnst.io.paths import AnyPath, canonical, listdir, parse_path
 
 if TYPE_CHECKING:
     from jnst.cli.jobfile import BatchRow

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from jnst.errors import InputError
-from jnst.io.paths import UNFINISHED, AnyPath, canonical, is_object, single_line, write_object
+from jnst.errors import InputError, single_line
+from jnst.io.paths import UNFINISHED, AnyPath, canonical
+from jnst.io.stores import is_object, write_object
 
 
 class UnwritableError(InputError):

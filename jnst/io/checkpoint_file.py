@@ -18,9 +18,9 @@ import ml_dtypes  # noqa: F401 - registers the names of its types with NumPy
 import numpy as np
 import safetensors
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io.atomic import UnwritableError, write_whole
-from jnst.io.paths import path_errors, single_line
+from jnst.io.paths import path_errors
 
 KIND = "jnst-checkpoint-1"
 """in the metadata of every such file; another number where what is kept is another"""

@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io import decode, image, optional
-from jnst.io.paths import path_errors, single_line
+from jnst.io.paths import path_errors
 from jnst.io.pipes import is_special
 
 MOST_FRAMES = 10**6

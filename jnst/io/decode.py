@@ -19,11 +19,11 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io import deep, heif, optional, pixels, tiff
 from jnst.io.color import SRGB, to_srgb
 from jnst.io.metadata import DESCRIPTION, Origin, keep
-from jnst.io.paths import AnyPath, read_streamed, require_file, single_line
+from jnst.io.paths import AnyPath, read_streamed, require_file
 from jnst.io.source import Source
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")

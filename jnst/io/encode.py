@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, PngImagePlugin, features
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io import optional
 from jnst.io.color import from_srgb, srgb_profile
 from jnst.io.metadata import Origin, has_directories, make_exif, read_exif
-from jnst.io.paths import AnyPath, single_line
+from jnst.io.paths import AnyPath
 from jnst.io.recipe import xmp_packet
 
 

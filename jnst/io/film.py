@@ -14,11 +14,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, features
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io import optional
 from jnst.io.atomic import UnwritableError, whole_by_name, write_whole
 from jnst.io.image import fit, resize
-from jnst.io.paths import single_line
 
 KEPT_BYTES = 10**9
 """of frames that a .gif or .webp keeps until its end"""

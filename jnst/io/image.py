@@ -16,7 +16,8 @@ from jnst.io.decode import decode
 from jnst.io.decode import read_origin as decode_origin
 from jnst.io.encode import Writing, encode, require_kind
 from jnst.io.metadata import Origin
-from jnst.io.paths import AnyPath, is_object, parse_path, require_writable_folder, store_errors
+from jnst.io.paths import AnyPath, parse_path, require_writable_folder
+from jnst.io.stores import is_object, store_errors
 from jnst.network.architecture import MIN_SIDE, Tileable, wrapped_axes
 
 NumpyImage = Float[np.ndarray, "1 h w 3"]

@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io.atomic import UnwritableError, append, force_folder
-from jnst.io.paths import AnyPath, is_object, listdir, read_object, single_line, write_object
+from jnst.io.paths import AnyPath, listdir
+from jnst.io.stores import is_object, read_object, write_object
 
 READERS = 16  # objects that are read at a time
 FOLDER = "manifest"  # of a store's records

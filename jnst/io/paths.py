@@ -1,7 +1,6 @@
-"""Paths of this machine and of object stores, where a bucket works as a folder does.
+"""Paths of this machine and of object stores (`stores`), where a bucket works as a folder does.
 
-Object stores are reached by etils.epath and fsspec. An object is there whole or not at all, and nothing is appended to
-one; folders need not be made, they are parts of names.
+In a store folders need not be made, they are parts of names.
 """
 
 import contextlib
@@ -11,10 +10,10 @@ from pathlib import Path
 
 from etils import epath
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io.pipes import is_open_pipe, is_special, read_pipe
+from jnst.io.stores import AnyPath, is_object, patiently, read_object, store_errors, write_object
 
-AnyPath = Path | epath.Path
 STORES = ("gs://", "s3://", "az://")
 UNFINISHED = ".jnst-"
 """begins the name of a file that is being written"""
@@ -95,42 +94,6 @@ def canonical(path: AnyPath) -> AnyPath:
         raise InputError(f"{path} cannot be found ({single_line(error)}); give another path") from None
 
 
-def is_object(path: AnyPath) -> bool:
-    """Tells whether a path lies in an object store.
-
-    Args:
-        path: it need not exist.
-
-    Returns:
-        True for a path of a store, False for one of this machine.
-    """
-    return isinstance(path, epath.Path)
-
-
-@contextlib.contextmanager
-def store_errors(path: AnyPath) -> Iterator[None]:
-    """Turns what the clients of object stores raise, which has no common type, into one line: a context manager.
-
-    Args:
-        path: what is read or written inside; on this machine nothing is changed.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        InputError: instead of any exception but FileNotFoundError, where the path is in an object store.
-    """
-    try:
-        yield
-    except (InputError, FileNotFoundError):
-        raise
-    except Exception as error:
-        if not is_object(path):
-            raise
-        hint = "install what it names" if isinstance(error, ImportError) else "see to the network and the credentials"
-        raise InputError(f"{path} cannot be reached ({single_line(error)}); {hint}") from None
-
-
 @contextlib.contextmanager
 def path_errors(path: AnyPath) -> Iterator[None]:
     """Turns what the system says of a path that cannot even be looked at into one line: a context manager.
@@ -183,28 +146,11 @@ def listdir(folder: AnyPath) -> set[str]:
     """
     try:
         with store_errors(folder):
-            return {path.name for path in folder.iterdir()}
+            return patiently(lambda: {path.name for path in folder.iterdir()})
     except FileNotFoundError:
         return set()
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({single_line(error)}); choose another folder") from None
-
-
-def read_object(path: AnyPath) -> bytes:
-    """Reads a whole object.
-
-    Args:
-        path: of a store.
-
-    Returns:
-        Its content.
-
-    Raises:
-        InputError: an object store that cannot be reached.
-        FileNotFoundError: no such object.
-    """
-    with store_errors(path):
-        return path.read_bytes()
 
 
 def read_streamed(path: AnyPath) -> bytes | None:
@@ -223,36 +169,6 @@ def read_streamed(path: AnyPath) -> bytes | None:
     if is_object(path):
         return read_object(path)
     return read_pipe(Path(path)) if is_open_pipe(path) else None
-
-
-def write_object(path: AnyPath, content: bytes) -> None:
-    """Makes or replaces an object, whole or not at all.
-
-    Args:
-        path: of a store.
-        content: all of it.
-
-    Raises:
-        InputError: an object store that cannot be reached, or does not take it.
-    """
-    try:
-        with store_errors(path):
-            path.write_bytes(content)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} cannot be written ({single_line(error)}); make the bucket first") from None
-
-
-def single_line(error: BaseException) -> str:
-    """Says what an exception says, in one line.
-
-    Args:
-        error: any exception.
-
-    Returns:
-        The message without line breaks (of the system's errors without number and path); the type where it has none.
-    """
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 def require_file(path: AnyPath) -> None:

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io import optional
 from jnst.io.atomic import write_whole
-from jnst.io.paths import single_line
 from jnst.records import Iteration
 
 FORMATS = (".png", ".svg", ".pdf")

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, NoReturn
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io.decode import read_texts
-from jnst.io.paths import AnyPath, single_line
+from jnst.io.paths import AnyPath
 
 FORMAT = 1
 """version of the JSON object; what is written here is read by all versions that know it"""

@@ -10,7 +10,8 @@ from typing import Any
 
 from jnst.errors import InputError
 from jnst.io.atomic import write_whole
-from jnst.io.paths import AnyPath, read_object
+from jnst.io.paths import AnyPath
+from jnst.io.stores import read_object
 
 
 class Slots(dict[str, int]):

@@ -15,7 +15,8 @@ from jnst.errors import InputError
 from jnst.io.atomic import write_whole
 from jnst.io.formats.contents import MOST_NUMBERS, one_line
 from jnst.io.formats.hdf5 import open_hdf5
-from jnst.io.paths import AnyPath, is_object
+from jnst.io.paths import AnyPath
+from jnst.io.stores import is_object
 
 SUFFIX = ".style.h5"
 FORMAT = 1

@@ -12,8 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 
+from jnst.errors import single_line
 from jnst.io.atomic import UnwritableError, append, write_whole
-from jnst.io.paths import AnyPath, single_line
+from jnst.io.paths import AnyPath
 from jnst.memory import peak_of_process
 
 

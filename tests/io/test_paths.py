@@ -4,7 +4,8 @@ import pytest
 
 from jnst.errors import InputError
 from jnst.io import image
-from jnst.io.paths import canonical, is_object, listdir, parse_local_path, parse_path, resolve_relative
+from jnst.io.paths import canonical, listdir, parse_local_path, parse_path, resolve_relative
+from jnst.io.stores import is_object
 
 
 def test_a_store_that_does_not_answer_is_told(monkeypatch):
