@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from jnst.cli.checks import require_image, require_output, require_sizes
 from jnst.cli.folders import list_images
@@ -90,22 +90,45 @@ def read_rows(options: Options, out: AnyPath) -> list[BatchRow]:
     return rows
 
 
+class Manner(NamedTuple):
+    """What photographs are painted in."""
+
+    style: AnyPath
+    """the painting, or the first of several"""
+    name: str
+    """of a picture, behind the photograph's"""
+    paintings: tuple[Painting, ...] = ()
+    """of a style of several, or with masks"""
+
+
+def manners_of(options: Options, *, quiet: bool = False) -> list[Manner]:
+    """Returns every manner that the command line names.
+
+    Args:
+        options: with a painting, several as one style, or a folder of them.
+        quiet: whether to leave out what a folder holds beside them.
+
+    Raises:
+        InputError: no painting.
+    """
+    if is_blend(options):
+        paintings = paintings_of(options)
+        return [Manner(paintings[0].path, style_name(options), paintings)]
+    paths = list_images(options.style, quiet=quiet or options.report.quiet)
+    return [Manner(path, path.stem) for path in paths]
+
+
 def _pairs(options: Options, out: AnyPath) -> list[BatchRow]:
     """Every photograph in every manner."""
     config, file = make_config(options), options.file
-    contents = list_images(options.content, quiet=options.report.quiet)
-    if is_blend(options):
-        paintings = paintings_of(options)
-        styles = [(paintings[0].path, style_name(options), paintings)]
-    else:
-        styles = [(path, path.stem, ()) for path in list_images(options.style, quiet=options.report.quiet)]
+    contents, manners = list_images(options.content, quiet=options.report.quiet), manners_of(options)
     return [
         BatchRow(
-            content, style, out / f"{content.stem}_{name}.png", file.image_size, file.style_scale, config,
-            file.upscale, paintings,
+            content, manner.style, out / f"{content.stem}_{manner.name}.png", file.image_size, file.style_scale, config,
+            file.upscale, manner.paintings,
         )
         for content in contents
-        for style, name, paintings in styles
+        for manner in manners
     ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from jnst.cli.many import is_batch, run_batch
 from jnst.cli.options import MISSING_PATH, Options
 from jnst.cli.parsing import list_presets, render
 from jnst.cli.single import run_single
+from jnst.cli.tars import is_tars, run_tars
 from jnst.cli.terminal import lenient_streams, log
 from jnst.errors import InputError, single_line
 
@@ -107,12 +108,13 @@ def paint(options: Options) -> int:
         InputError: something given cannot be used; then no settings are written.
     """
     first = options.batch.process == 0  # of several, one writes
-    place, batch, code = options.setting.save_config if first else None, is_batch(options), 0
+    place, code = options.setting.save_config if first else None, 0
+    many = run_tars if is_tars(options) else run_batch if is_batch(options) else None
     if place:
         require_common(options)
         require_config_place(options, place)
-    if place is None or batch or options.content != MISSING_PATH:
-        code = run_batch(options) if batch else run_single(options)
+    if place is None or many or options.content != MISSING_PATH:
+        code = (many or run_single)(options)
     if place and code != 2:
         write_settings(options, place)
     return code

@@ -188,7 +188,7 @@ class BatchReporter:
             schedule: of the whole batch.
         """
         self.planned = len(schedule.buckets)
-        pictures, programs = _counted(self.total - self.done_before, "picture"), _counted(self.planned, "program")
+        pictures, programs = counted(self.total - self.done_before, "picture"), counted(self.planned, "program")
         self.log(f"{pictures}, {programs} to compile, {schedule.waste:.0%} of pixels empty")
 
     def step(self, step: "Step") -> None:
@@ -225,7 +225,13 @@ class BatchReporter:
         self._show(1.0 if gone == self.total else min(self.share, 0.999), seconds, ", ".join(parts))
 
 
-def _counted(count: int, thing: str) -> str:
+def counted(count: int, thing: str) -> str:
+    """Returns a number of things in words.
+
+    Args:
+        count: how many.
+        thing: one of them.
+    """
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 

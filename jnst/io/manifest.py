@@ -128,6 +128,24 @@ class ObjectsManifest(Manifest):
         write_object(self.folder / f"{job.output.name}.json", line.encode())
 
 
+def read_facts(out: Path) -> dict[str, dict[str, Any]]:
+    """Reads what a folder's manifest says of its pictures beside what they were asked for.
+
+    Args:
+        out: the folder of the pictures, of this machine.
+
+    Returns:
+        Losses, iterations and the like, by the picture's name.
+    """
+    found = {}
+    for path in sorted(out.glob("manifest*.jsonl")):
+        for line in path.read_text(errors="replace").splitlines():
+            with contextlib.suppress(json.JSONDecodeError, KeyError, TypeError):  # what a killed process left
+                facts = json.loads(line)
+                found[facts["job"]["output"]] = {k: v for k, v in facts.items() if k not in ("job", "network")}
+    return found
+
+
 def is_begun(out: AnyPath) -> bool:
     """Tells whether a batch has been at work in a folder.
 
