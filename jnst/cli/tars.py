@@ -149,7 +149,7 @@ def _paint_all(
     if len(todo) < len(jobs):
         log(f"{len(jobs) - len(todo)} of {counted(len(jobs), 'tar')} are done already", quiet=quiet)
     if todo:
-        log(f"{counted(len(todo), 'tar')} to do{_told(todo)}", quiet=quiet)
+        log(f"{counted(len(todo), 'tar')} to do{told(todo)}", quiet=quiet)
     pictures, broken = 0, list[str]()
     for k, job in enumerate(todo):
         prefix = f"jnst: tar {k + 1} of {len(todo)}: "
@@ -246,8 +246,15 @@ def _samples(
                 yield f"{name}.json", json.dumps({"photograph": key, "style": manner.name, **line}).encode()
 
 
-def _told(todo: Sequence[TarJob]) -> str:
-    """How many pictures these are, where that can be told without reading all of them."""
+def told(todo: Sequence[TarJob]) -> str:
+    """Says how many pictures tars hold, where that can be told without reading all of them.
+
+    Args:
+        todo: tars that are to be painted.
+
+    Returns:
+        Words behind the number of tars; empty where it cannot.
+    """
     suffixes, count = picture_suffixes(), 0
     for job in todo:
         listed = members(job.tar)
