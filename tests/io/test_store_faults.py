@@ -1,20 +1,11 @@
 """Batches on an object store that is slow, refuses, or breaks off: an S3 server behind a door that does so."""
 
-import http.client
-import http.server
 import json
-import logging
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 from etils import epath
 from helpers import FAST_BATCH as FAST
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from jnst.cli import main as run
@@ -23,80 +14,6 @@ from jnst.io.paths import listdir
 
 pytestmark = pytest.mark.slow
 PICTURES = {"a_x.png", "a_y.png", "b_x.png", "b_y.png"}
-
-
-class Door(http.server.ThreadingHTTPServer):
-    """Hands requests on to a server; `fault(method, path, times asked)` says what happens instead."""
-
-    daemon_threads = True
-
-    def __init__(self, behind):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.behind, self.asked = behind, Counter[tuple[str, str]]()
-        self.fault: Callable[[str, str, int], str | None] = lambda *_: None
-
-    def handle_error(self, request, client_address):
-        """A client that goes away is what is tried here."""
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Any  # a Door
-
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.partition("?")[0]
-        self.server.asked[self.command, path] += 1
-        fault = self.server.fault(self.command, path, self.server.asked[self.command, path])
-        if fault == "refuses":
-            self.send_response(503)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        if fault == "slow":
-            time.sleep(0.05)
-        link = http.client.HTTPConnection(*self.server.behind, timeout=30)
-        link.request(self.command, self.path, body, dict(self.headers))
-        answer = link.getresponse()
-        content = answer.read()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("transfer-encoding", "content-length", "connection", "date", "server"):
-                self.send_header(name, value)
-        self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(content)))
-        self.end_headers()
-        self.close_connection = fault == "breaks off"
-        if self.command != "HEAD":
-            self.wfile.write(content[: len(content) // 2] if self.close_connection else content)
-
-    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = answer  # noqa: N815
-
-    def log_message(self, format, *args):
-        pass
-
-
-@pytest.fixture(scope="module")
-def door():
-    """The way to an S3 server, which the clients of this process take; they try nothing twice by themselves."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    door = Door(running.get_host_and_port())
-    threading.Thread(target=door.serve_forever, daemon=True).start()
-    import s3fs
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("AWS_ENDPOINT_URL", f"http://127.0.0.1:{door.server_port}"), ("AWS_ACCESS_KEY_ID", "x"),
-                            ("AWS_SECRET_ACCESS_KEY", "y"), ("AWS_DEFAULT_REGION", "us-east-1"),
-                            ("AWS_MAX_ATTEMPTS", "1")):  # fmt: skip
-            patch.setenv(name, value)
-        patch.setattr(s3fs.S3FileSystem, "retries", 1)
-        s3fs.S3FileSystem.clear_instance_cache()
-        yield door
-    s3fs.S3FileSystem.clear_instance_cache()
-    door.shutdown()
-    door.server_close()
-    running.stop()
 
 
 @pytest.fixture

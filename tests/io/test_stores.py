@@ -1,13 +1,11 @@
 """Whole runs on an object store, against an S3 server on this machine."""
 
 import json
-import logging
 
 import numpy as np
 import pytest
 from etils import epath
 from helpers import FAST_BATCH as FAST
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from jnst.cli import main as run
@@ -17,26 +15,12 @@ from jnst.io.paths import listdir
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def server():
-    """An S3 server, to which the clients of this process go."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("AWS_ENDPOINT_URL", f"http://{host}:{port}"), ("AWS_ACCESS_KEY_ID", "x"),
-                            ("AWS_SECRET_ACCESS_KEY", "y"), ("AWS_DEFAULT_REGION", "us-east-1")):  # fmt: skip
-            patch.setenv(name, value)
-        yield running
-    running.stop()
-
-
 @pytest.fixture
-def bucket(server, tmp_path):
+def bucket(door, tmp_path):
     """A bucket of its own with two photographs and two paintings."""
     import s3fs
 
+    door.fault = lambda *_: None
     name = f"bucket-{abs(hash(tmp_path))}"
     s3fs.S3FileSystem().mkdir(name)
     place = epath.Path(f"s3://{name}")
