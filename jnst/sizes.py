@@ -1,4 +1,4 @@
-"""The sizes at which pictures are computed, from those of their files. One place for single pictures and batches."""
+"""The sizes at which pictures are computed, from those of their files: of single pictures, batches and the studio."""
 
 from jnst.errors import InputError
 from jnst.io import image
