@@ -29,15 +29,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.js|\.css|\.svg)")
 class Studio:
     """The handlers, and what they work on."""
 
-    def __init__(self, store: Store, broker: Broker, worker: Worker) -> None:
+    def __init__(self, store: Store, broker: Broker, worker: Worker, *, most_upload: int = MOST_UPLOAD) -> None:
         """Takes what the server has opened.
 
         Args:
             store: of images and results.
             broker: of events.
             worker: of jobs.
+            most_upload: bytes of an image.
         """
-        self.store, self.broker, self.worker = store, broker, worker
+        self.store, self.broker, self.worker, self.most_upload = store, broker, worker, most_upload
         self.responses = optional.find("starlette.responses")
         self._decoding = asyncio.Semaphore(_DECODERS)
 
@@ -101,7 +102,7 @@ class Studio:
             "examples": [image for image in images if image["example"]],
             "jobs": [job.public() for job in self.worker.jobs()],
             "results": [result.public() for result in self.store.results()],
-            "machine": {"device": self.worker.device, "max_upload_bytes": MOST_UPLOAD},
+            "machine": {"device": self.worker.device, "max_upload_bytes": self.most_upload},
             "settings": vars(Settings()),
             "event": self.broker.last,
         })  # fmt: skip
@@ -150,7 +151,7 @@ class Studio:
     async def _receive(self, request: Any, take: Callable[..., Any], more: Any) -> Any:
         path = self.store.new_file()
         name = clean_name(unquote(request.headers.get("x-name", ""), errors="replace"))
-        await save_body(request, path)
+        await save_body(request, path, most=self.most_upload)
         try:
             return await self._by_thread(take, path, name, more)
         finally:

@@ -46,7 +46,7 @@ def _too_large(most: int) -> TooLargeError:
     return TooLargeError(f"at most {most / 1e6:.0f} MB are taken; give a smaller file")
 
 
-async def save_body(request: Any, path: Path, *, most: int = MOST_UPLOAD) -> None:
+async def save_body(request: Any, path: Path, *, most: int) -> None:
     """Writes a request's body to a file, which is gone where anything is wrong with it.
 
     Args:

@@ -14,6 +14,7 @@ from jnst.errors import InputError
 from jnst.io import optional
 from jnst.io.paths import single_line
 from jnst.studio.app import Studio, make_app
+from jnst.studio.bodies import MOST_UPLOAD
 from jnst.studio.events import Broker
 from jnst.studio.guard import LOCAL, Access
 from jnst.studio.store import Store
@@ -67,7 +68,7 @@ def is_local(host: str) -> bool:
 @contextlib.contextmanager
 def open_studio(
     folder: Path, load: "Callable[[], Weights]", *, host: str = "127.0.0.1", port: int = 0, password: str = "",
-    base: Config | None = None,
+    base: Config | None = None, most_upload: int = MOST_UPLOAD,
 ) -> Iterator[Serving]:  # fmt: skip
     """Opens a studio: a context manager, which ends its work and keeps what is not done.
 
@@ -78,6 +79,7 @@ def open_studio(
         port: 0: a free one.
         password: for who comes over a network.
         base: all settings that the page says nothing of.
+        most_upload: bytes of an image.
 
     Yields:
         The studio, which listens from now on and serves by `run`.
@@ -99,13 +101,13 @@ def open_studio(
         worker = Worker(store, broker, load, base=base)
         access = Access(port, host, password)
         uvicorn = optional.find("uvicorn")
-        server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(Studio(store, broker, worker), access), log_level="error", access_log=False, lifespan="off",
-                ws="none", proxy_headers=False, server_header=False, limit_concurrency=MOST_CONNECTIONS,
-                timeout_graceful_shutdown=_GRACE_SECONDS, http="h11", loop="asyncio",
-            )
+        app = make_app(Studio(store, broker, worker, most_upload=most_upload), access)
+        settings = uvicorn.Config(
+            app, log_level="error", access_log=False, lifespan="off", ws="none", proxy_headers=False,
+            server_header=False, limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=_GRACE_SECONDS,
+            http="h11", loop="asyncio",
         )  # fmt: skip
+        server = uvicorn.Server(settings)
 
         def stop() -> None:
             server.should_exit = True
