@@ -21,6 +21,7 @@ _DIGITS = 6
 """of a strength that is read back from a recipe"""
 _RATIO = DEFAULT_STRENGTH / (1 - DEFAULT_STRENGTH)
 """style weight over content weight of the defaults"""
+_LARGEST = 1e300
 _NOISE = 0.15
 """share of noise in the start of all pictures but those of seed 0, so that another seed is another picture"""
 
@@ -110,8 +111,8 @@ def settings_of_recipe(recipe: Recipe, name: str) -> Settings:
 
 
 def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if is_number else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and abs(value) <= _LARGEST else None  # NaN is not, nor what no float holds
 
 
 def _within(value: float, low: float, high: float) -> float:

@@ -108,11 +108,15 @@ class Store:
             for name in _FOLDERS:
                 (folder / name).mkdir(parents=True, exist_ok=True)
             self._held = (folder / "lock").open("w")
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder} is open in another studio; end that, or give another --folder") from None
         except OSError as error:
             raise InputError(f"{folder} cannot be used ({single_line(error)}); give another --folder") from None
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._held.close()
+            raise InputError(f"{folder} is open in another studio; end that, or give another --folder") from None
+        except OSError:  # a file system without locks
+            pass
         for path in (folder / "incoming").iterdir():  # of uploads that a killed server left
             path.unlink()
         for name in _FOLDERS:
@@ -130,7 +134,7 @@ class Store:
     def _records(self, name: str, kind: type | None) -> Iterator[dict[str, Any]]:
         """The JSON files of a folder, oldest first; what is damaged or of a later version is left alone."""
         for path in sorted((self.folder / name).glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                 record = json.loads(path.read_bytes())
                 if record["id"] == path.stem and (kind is None or set(record) == {f.name for f in fields(kind)}):
                     yield record

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -64,7 +65,7 @@ class Client:
         connection.request(method, path, json.dumps(body) if isinstance(body, dict | list) else body, sent)
         return connection.getresponse()
 
-    def ask(self, method, path, body=None, **more):
+    def ask(self, method, path, body=None, **more) -> tuple[int, Any]:
         """The status and what the answer holds: JSON where it is that."""
         answer = self.open(method, path, body, **more)
         content = answer.read()

@@ -4,7 +4,7 @@ import base64
 import http.client
 
 import pytest
-from studio_helpers import serve
+from studio_helpers import no_weights, serve
 
 from jnst.errors import InputError
 from jnst.studio import guard
@@ -92,9 +92,9 @@ def test_a_network_needs_a_password(tmp_path, monkeypatch):
             pytest.raises(InputError, match=r"needs a password.*--password-file"),
             open_studio(
                 tmp_path,
-                lambda: None,
+                no_weights,
                 host="0.0.0.0",
-                password=password,  # type: ignore[arg-type,return-value]
+                password=password,
             ),
         ):
             pass
