@@ -51,6 +51,7 @@ class Client:
     def __init__(self, studio):
         self.studio, self.token, self.port = studio, studio.access.token, studio.access.port
         self.host = f"127.0.0.1:{self.port}"
+        self.photograph = self.painting = ""
 
     @property
     def headers(self):
@@ -121,3 +122,17 @@ def png(*, size=(72, 48), example="cat.png", seed=None):
 def left_in(folder, name):
     """Names of the files of a folder of the store."""
     return sorted(path.name for path in (folder / name).iterdir())
+
+
+def mask(values):
+    """A greyscale PNG."""
+    whole = io.BytesIO()
+    Image.fromarray(np.asarray(values, np.uint8)).save(whole, "PNG")
+    return whole.getvalue()
+
+
+def mask_half():
+    """White on the left."""
+    half = np.zeros((96, 144))
+    half[:, :70] = 255
+    return mask(half)

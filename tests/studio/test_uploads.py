@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from studio_helpers import left_in, png, serve, until
+from studio_helpers import left_in, mask, mask_half, png, serve, until
 
 from jnst.studio import bodies
 from jnst.studio.bodies import MOST_UPLOAD
@@ -165,17 +165,9 @@ def test_examples_are_there_and_stay(client):
         assert client.ask("DELETE", f"/api/images/{example['id']}")[0] == 400
 
 
-def mask(values):
-    whole = io.BytesIO()
-    Image.fromarray(np.asarray(values, np.uint8)).save(whole, "PNG")
-    return whole.getvalue()
-
-
 def test_a_mask_has_the_photographs_shape(client):
     key = client.upload(png(), "a.png", "photograph")[1]["image"]["id"]
-    half = np.zeros((96, 144))
-    half[:, :70] = 255
-    status, told = client.ask("POST", f"/api/masks?image={key}", mask(half))
+    status, told = client.ask("POST", f"/api/masks?image={key}", mask_half())
     assert status == 201
     assert len(told["id"]) == 16
     for wrong in (np.full((64, 64), 255), np.zeros((48, 72))):
