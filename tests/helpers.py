@@ -27,7 +27,8 @@ FAST_FILES = (
     "io/test_plot.py", "io/test_recipe.py", "io/test_slots.py", "io/test_trace.py",
     "io/test_unpickle.py", "losses/test_pyramid.py", "losses/test_statistics.py", "network/test_architecture.py",
     "properties/test_canvas_laws.py", "properties/test_image_laws.py", "test_api.py", "test_batching.py",
-    "test_config.py", "test_presets.py", "test_sizes.py",
+    "studio/test_events.py", "studio/test_guard.py", "studio/test_settings.py", "studio/test_store.py",
+    "studio/test_uploads.py", "studio/test_worker.py", "test_config.py", "test_presets.py", "test_sizes.py",
 )  # fmt: skip
 
 

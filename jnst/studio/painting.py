@@ -72,6 +72,9 @@ def load(store: Store, order: Order, side: int) -> Images:
         order: what is asked for.
         side: most pixels of the result's longer side.
 
+    Returns:
+        The images, in the sizes in which they are computed.
+
     Raises:
         InputError: an image that is gone, or too narrow; a mask of another shape than the photograph.
     """
@@ -133,6 +136,9 @@ def paint(images: Images, config: Config, weights: Weights, callback: Callback, 
         weights: of the network.
         callback: as `stylize` takes it.
         checkpoint: where the run is kept; None: nowhere.
+
+    Returns:
+        The result.
 
     Raises:
         InputError: more memory is needed than there is.

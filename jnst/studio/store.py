@@ -18,7 +18,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,10 +103,13 @@ class Store:
         Raises:
             InputError: it cannot be used, or another studio does.
         """
-        self.folder, self._lock = folder, threading.RLock()
+        self.folder = folder
+        self._lock = threading.RLock()  # of the records: never held while a file is copied, since the page waits for it
+        self._files = threading.RLock()  # of uploads; taken before the other
         try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the pictures are nobody else's
             for name in _FOLDERS:
-                (folder / name).mkdir(parents=True, exist_ok=True)
+                (folder / name).mkdir(exist_ok=True)
             self._held = (folder / "lock").open("w")
         except OSError as error:
             raise InputError(f"{folder} cannot be used ({single_line(error)}); give another --folder") from None
@@ -166,7 +169,7 @@ class Store:
         name, (height, width), sha = clean_name(name), read_head(path).size, checksum(path)
         key = hashlib.sha256(f"{role}:{sha}".encode()).hexdigest()[:16]
         upload = Upload(key, name, role, width, height, sha)
-        with self._lock:
+        with self._files:
             there = self._images.get(key)
             if there is not None and (there.example or not there.deleted):
                 return there
@@ -175,7 +178,8 @@ class Store:
                 with path.open("rb") as source:
                     write_whole(target, lambda file: shutil.copyfileobj(source, file))
             self._write("images", asdict(upload))
-            self._images[key] = upload
+            with self._lock:
+                self._images[key] = upload
         return upload
 
     def images(self) -> list[Upload]:
@@ -227,12 +231,14 @@ class Store:
             MissingError: there is none.
             InputError: it is an example.
         """
-        with self._lock:
+        with self._files:
             upload = self.image(key)
             if upload.example:
                 raise InputError(f"{upload.name} is one of the examples, which stay")
-            self._images[key] = Upload(**{**asdict(upload), "deleted": True})
-            self._write("images", asdict(self._images[key]))
+            upload = replace(upload, deleted=True)
+            self._write("images", asdict(upload))
+            with self._lock:
+                self._images[key] = upload
             self._sweep_uploads()
 
     def _upload(self, sha256: str) -> Path:
@@ -240,15 +246,17 @@ class Store:
 
     def _sweep_uploads(self) -> None:
         """Deletes what was taken from the page and no picture needs."""
-        with self._lock:
-            needed = {key for result in self._results.values() for key in (result.photograph, *result.paintings)}
-            for job in self._jobs.values():
-                needed |= set(_ids_of(job.get("request")))
-            for upload in list(self._images.values()):
-                if upload.deleted and upload.id not in needed:
-                    del self._images[upload.id]
-                    (self.folder / "images" / f"{upload.id}.json").unlink(missing_ok=True)
-            kept = {upload.sha256 for upload in self._images.values()}
+        with self._files:
+            with self._lock:
+                needed = {key for result in self._results.values() for key in (result.photograph, *result.paintings)}
+                for job in self._jobs.values():
+                    needed |= set(_ids_of(job.get("request")))
+                gone = [upload.id for upload in self._images.values() if upload.deleted and upload.id not in needed]
+                for key in gone:
+                    del self._images[key]
+                kept = {upload.sha256 for upload in self._images.values()}
+            for key in gone:
+                (self.folder / "images" / f"{key}.json").unlink(missing_ok=True)
             for path in (self.folder / "uploads").iterdir():
                 if path.name not in kept:
                     path.unlink(missing_ok=True)
@@ -266,8 +274,8 @@ class Store:
         Args:
             job: with its `id`, as JSON has it.
         """
+        self._write("jobs", job)
         with self._lock:
-            self._write("jobs", job)
             self._jobs[job["id"]] = job
 
     def drop_job(self, key: str) -> None:
@@ -278,9 +286,9 @@ class Store:
         """
         with self._lock:
             self._jobs.pop(key, None)
-            (self.folder / "jobs" / f"{key}.json").unlink(missing_ok=True)
-            self.checkpoint(key).unlink(missing_ok=True)
-            self._sweep_uploads()
+        (self.folder / "jobs" / f"{key}.json").unlink(missing_ok=True)
+        self.checkpoint(key).unlink(missing_ok=True)
+        self._sweep_uploads()
 
     def checkpoint(self, key: str) -> Path:
         """Returns where the run of a job is kept.
@@ -300,8 +308,8 @@ class Store:
             pixels: (1, h, w, 3), RGB in [0, 1].
         """
         write_whole(self._pixels(result.id), lambda file: np.save(file, np.asarray(pixels, np.float32)))
+        self._write("results", asdict(result))
         with self._lock:
-            self._write("results", asdict(result))
             self._results[result.id] = result
 
     def results(self) -> list[Picture]:
@@ -346,10 +354,10 @@ class Store:
         """
         with self._lock:
             self.result(key)
-            (self.folder / "results" / f"{key}.json").unlink(missing_ok=True)
-            self._pixels(key).unlink(missing_ok=True)
             del self._results[key]
-            self._sweep_uploads()
+        (self.folder / "results" / f"{key}.json").unlink(missing_ok=True)
+        self._pixels(key).unlink(missing_ok=True)
+        self._sweep_uploads()
 
     def _pixels(self, key: str) -> Path:
         return self.folder / "results" / f"{key}.npy"

@@ -61,7 +61,9 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="jnst-studio")
         for record in store.jobs():
             try:
-                self._enter(Job("paint", parse_order(record.get("request")), id=record["id"]))
+                job = Job("paint", parse_order(record.get("request")), id=record["id"])
+                self._number(job)
+                self._jobs[job.id] = job
             except InputError as error:
                 _log.warning(f"a job that an earlier studio has left cannot be read: {error}")
 
@@ -104,14 +106,15 @@ class Worker:
         with self._changed:
             if sum(not other.is_over for other in self._jobs.values()) >= MOST_QUEUED:
                 raise InputError(f"{MOST_QUEUED} pictures wait already; wait, or stop some")
-            if job.kind == "paint":
-                job.number = self._next
-                self.store.keep_job(job.record())
-            else:
-                for other in self._jobs.values():
+            if job.kind != "paint":
+                for other in list(self._jobs.values()):
                     if other.kind == job.kind and not other.is_over:
                         self._stop(other)
-            self._enter(job)
+            self._number(job)
+        if job.kind == "paint":
+            self.store.keep_job(job.record())
+        with self._changed:
+            self._jobs[job.id] = job
             self._changed.notify()
         self._tell(job)
         return job
@@ -127,13 +130,20 @@ class Worker:
         """
         with self._changed:
             job = self._jobs.get(key)
+            dropped = job is not None and job.state == "queued"
             if job is not None and not job.is_over:
                 self._stop(job)
+        if job is not None and dropped:
+            self._forget(job)
         return job
 
-    def _enter(self, job: Job) -> None:
+    def _number(self, job: Job) -> None:
         job.number, self._next = self._next, self._next + 1
-        self._jobs[job.id] = job
+
+    def _forget(self, job: Job) -> None:
+        """What waits is kept in files, what is over is not. Not under the lock, for which the page would wait."""
+        if job.kind == "paint":
+            self.store.drop_job(job.id)
 
     def _stop(self, job: Job) -> None:
         job.stop.set()
@@ -185,6 +195,7 @@ class Worker:
             if not isinstance(error, InputError):
                 _log.exception("a job of the studio failed")
             job.error = self.store.told(error)
+            self._forget(job)
             self._end(job, "failed")
 
     def _serve_urgent(self, job: Job) -> None:
@@ -236,6 +247,7 @@ class Worker:
             self._tell(job)
             text = painting.recipe(self.store, order, size, config, result.config, weights)
             self._keep(job, result, text)
+            self._forget(job)
         self._end(job, "stopped" if result.stop_reason == "stopped" else "done")
 
     def _leave(self, job: Job) -> None:
@@ -266,12 +278,15 @@ class Worker:
         job.height, job.width = painting.size_of(self.store, job.photograph, painting.SHEET_SIDE)
         job.scales, job.iterations, job.phase = 1, config.iterations, "compiling"
         self._tell(job)
-        began, shown = time.perf_counter(), dict[str, float]()
+        began, told, shown = time.perf_counter(), 0.0, dict[str, float]()
 
         def on_step(step: Any) -> bool:
+            nonlocal told
             job.progress, job.seconds = step.share, time.perf_counter() - began - job.paused
             job.phase = "compiling" if step.compiles else "painting"
-            self._tell(job)
+            if step.compiles or time.perf_counter() - told >= SHOWN_SECONDS:
+                self._tell(job)
+                told = time.perf_counter()
             self._serve_urgent(job)
             return self._closing or job.stop.is_set()
 
@@ -298,8 +313,6 @@ class Worker:
         with self._changed:
             job.state, job.phase, job.seconds_left = state, None, None
             job.progress = 1.0 if state == "done" else job.progress
-            if job.kind == "paint":
-                self.store.drop_job(job.id)
             self._over.append(job.id)
             while len(self._over) > _KEPT:
                 self._jobs.pop(self._over.popleft(), None)

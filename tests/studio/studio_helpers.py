@@ -89,12 +89,12 @@ class Client:
         lines = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return f"{method} {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
 
-    def job(self, key):
-        return next((job for job in self.ask("GET", "/api/state")[1]["jobs"] if job["id"] == key), None)
+    def job(self, key) -> dict[str, Any]:
+        return next((job for job in self.ask("GET", "/api/state")[1]["jobs"] if job["id"] == key), {})
 
     def wait(self, key, *states):
         """The job, once it is in one of the states."""
-        return until(lambda: (job := self.job(key)) and job["state"] in states and job)
+        return until(lambda: (job := self.job(key)).get("state") in states and job)
 
 
 def until(what):

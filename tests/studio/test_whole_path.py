@@ -187,8 +187,7 @@ def test_a_restart_keeps_results_and_queue(client, folder, vgg16, monkeypatch, t
         first.painting = first.upload(png(seed=4), "b.png", "painting")[1]["image"]["id"]
         done = paint(first)
         keys = [first.ask("POST", "/api/jobs", order(first, quality=q))[1]["job"]["id"] for q in ("fine", "draft")]
-        until(lambda: first.job(keys[0])["iteration"] > 0)
-    reached = first.studio.worker.job(keys[0]).iteration
+        reached = until(lambda: first.job(keys[0])["iteration"])
     with serve(tmp_path, load=lambda: vgg16) as second:
         state = second.ask("GET", "/api/state")[1]
         assert [result["id"] for result in state["results"]] == [done["id"]]
