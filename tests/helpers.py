@@ -21,13 +21,15 @@ FAST_BATCH = ["--content-layers", "conv2_1", "--style-layers", "conv1_1", "--bac
 # whole files of the marker `fast`, but for what they mark as slow themselves; `pytest -n auto -m fast` takes about 20 s
 FAST_FILES = (
     "cli/test_animation.py", "cli/test_config_file.py", "cli/test_folders.py", "cli/test_interrupts.py",
-    "cli/test_keeping.py", "cli/test_progress.py", "cli/test_shards.py", "cli/test_sizes.py", "cli/test_tables.py",
-    "cli/test_terminal.py", "cli/test_writing.py", "io/test_atomic.py", "io/test_checkpoint_file.py",
-    "io/test_clip.py", "io/test_film.py", "io/test_image.py", "io/test_layouts.py", "io/test_manifest.py",
-    "io/test_paths.py", "io/test_pipes.py", "io/test_plot.py", "io/test_recipe.py", "io/test_slots.py",
-    "io/test_tars.py", "io/test_trace.py", "io/test_unpickle.py", "losses/test_pyramid.py", "losses/test_statistics.py",
-    "network/test_architecture.py", "properties/test_canvas_laws.py", "properties/test_image_laws.py", "test_api.py",
-    "test_batching.py", "test_config.py", "test_presets.py", "test_tileable.py",
+    "cli/test_keeping.py", "cli/test_progress.py", "cli/test_shards.py", "cli/test_tables.py", "cli/test_terminal.py",
+    "cli/test_writing.py", "io/test_atomic.py", "io/test_checkpoint_file.py", "io/test_clip.py", "io/test_film.py",
+    "io/test_image.py", "io/test_layouts.py", "io/test_manifest.py", "io/test_paths.py", "io/test_pipes.py",
+    "io/test_plot.py", "io/test_recipe.py", "io/test_slots.py", "io/test_tars.py", "io/test_trace.py",
+    "io/test_unpickle.py", "losses/test_pyramid.py", "losses/test_statistics.py", "network/test_architecture.py",
+    "properties/test_canvas_laws.py", "properties/test_image_laws.py", "studio/test_events.py",
+    "studio/test_guard.py", "studio/test_settings.py", "studio/test_store.py", "studio/test_uploads.py",
+    "studio/test_worker.py", "test_api.py", "test_batching.py", "test_config.py", "test_presets.py", "test_sizes.py",
+    "test_tileable.py",
 )  # fmt: skip
 
 

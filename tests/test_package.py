@@ -33,7 +33,10 @@ def read(wheel, ending):
 def test_every_module_and_nothing_else_is_in_the_wheel(wheel):
     shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
     there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "jnst").rglob("*.py")}
-    assert shipped == {*there, "jnst/py.typed"}
+    studio = ROOT / "jnst" / "studio"
+    page = {path for ending in ("html", "js", "css", "svg") for path in (studio / "static").glob(f"*.{ending}")}
+    beside = {path.relative_to(ROOT).as_posix() for path in page | set((studio / "examples").iterdir())}
+    assert shipped == {*there, "jnst/py.typed", *beside}
 
 
 def test_the_command_starts_what_is_there(wheel):
@@ -47,5 +50,5 @@ def test_the_licence_and_the_extras_are_told(wheel):
     metadata = read(wheel, "METADATA")
     assert "License-Expression: MIT\n" in metadata
     assert read(wheel, "licenses/LICENSE").startswith("MIT License")
-    for extra in ("s3", "gs", "az", "photo", "video", "plot", "test", "bench", "study", "reference", "dev"):
+    for extra in ("s3", "gs", "az", "photo", "video", "plot", "web", "test", "bench", "study", "reference", "dev"):
         assert f"Provides-Extra: {extra}\n" in metadata

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from jnst.cli.jobfile import REQUESTS, BatchRow
 from jnst.cli.paintings import MaskFile, Painting
 from jnst.cli.parsing import render
-from jnst.cli.sizes import Size, content_size, style_size, tileable_size
+from jnst.cli.sizes import tileable_size
 from jnst.config import INIT_NAMES
 from jnst.errors import InputError
 from jnst.io import decode, image
 from jnst.io.decode import Head
 from jnst.io.paths import AnyPath, parse_path
 from jnst.io.style_file import is_style_file
+from jnst.sizes import Size, content_size, style_size
 
 if TYPE_CHECKING:
     from jnst.jobs import Job, Picture, Style

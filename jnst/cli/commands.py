@@ -7,6 +7,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "style": ("jnst.cli.style", "makes a style file, for use wherever a painting is"),
     "doctor": ("jnst.cli.doctor", "what is installed, what works, and what to do about the rest"),
     "frames": ("jnst.cli.frames", "paints every frame of a clip in the manner of a painting"),
+    "studio": ("jnst.cli.studio", "a page in the browser in which pictures are painted"),
     "replay": ("jnst.cli.replay", "paint a picture again by the recipe in it, and compare"),
 }
 """name -> its module, and what it does, for `--help`"""

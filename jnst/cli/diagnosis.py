@@ -20,7 +20,8 @@ from jnst.network.architecture import Backbone
 NEEDED = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "pillow", "h5py", "scipy", "safetensors")
 """distributions without which nothing works"""
 GAINS = {"photo": "HEIC, JPEG XL and 16 bits", "video": "films as .mp4, and jnst frames of them",
-         "plot": "--plot", "s3": "s3:// as folders", "gs": "gs:// as folders", "az": "az:// as folders",
+         "plot": "--plot", "web": "jnst studio",
+         "s3": "s3:// as folders", "gs": "gs:// as folders", "az": "az:// as folders",
          "optimistix": "the solver in optimistix"}  # fmt: skip
 """extra -> what it is for"""
 LITTLE_MEMORY = 2 * 10**9  # bytes; 512 px take 1.5 GB the first time (docs/speed.md)

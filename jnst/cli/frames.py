@@ -28,7 +28,7 @@ from jnst.cli.paintings import Painting
 from jnst.cli.parsing import list_presets, make_config
 from jnst.cli.progress import Show, display, time_left
 from jnst.cli.single import load_painting
-from jnst.cli.sizes import content_size, tileable_size
+from jnst.cli.sizes import tileable_size
 from jnst.cli.strategy import choose_strategy
 from jnst.cli.terminal import log, say
 from jnst.cli.weights import load_weights
@@ -37,6 +37,7 @@ from jnst.errors import InputError, is_out_of_memory
 from jnst.io.clip import Clip, open_clip
 from jnst.io.metadata import Origin
 from jnst.io.paths import is_folder
+from jnst.sizes import content_size
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights

@@ -1,8 +1,7 @@
 """The recipe of a picture that the command line has painted, single or of a batch (`jnst.io.recipe`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jnst.cli.options import Options
@@ -10,15 +9,11 @@ from jnst.cli.paintings import EVERYWHERE, MASKS, WEIGHTS, Painting, unblend
 from jnst.config import INIT_NAMES, Config
 from jnst.io.checksums import Checksums
 from jnst.io.paths import AnyPath, parse_path
-from jnst.io.recipe import InputFile, Recipe
+from jnst.io.recipe import InputFile
+from jnst.recipes import make_recipe
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights
-
-WAYS = ("tile", "checkpoint", "history_dtype")
-"""fields of `Config` that `jnst.strategies` may choose"""
-_PATHS = ("file", "normalized")
-"""fields of the weights' record of which the name is told, not the folder"""
 
 
 class Recipes:
@@ -59,38 +54,22 @@ class Recipes:
             batch: whether it was painted beside others.
             sizes: image_size, upscale and style_scale, as they were asked for.
         """
-        from jnst.io.trace import device, versions
-
         styles, blend = unblend(paintings)
-        settings, inputs = asdict(config), {"content": [content], "styles": styles}
+        inputs = {"content": [content], "styles": styles}
         inputs |= {name: list(getattr(blend, name)) for name in MASKS if getattr(blend, name)}
         if config.init not in INIT_NAMES:
             inputs["init"] = [parse_path(config.init)]
-            settings["init"] = inputs["init"][0].name
         options = {**sizes, **self.writing}
         if blend.weights is not None:
             options[WEIGHTS] = list(blend.weights)
         if self.normalizing is not None:
             inputs["normalize_with"] = [self.normalizing]
             options["normalizing_size"] = self.normalizing_size
-        chosen = way if isinstance(way, Config) else config
-        return Recipe(
-            size=(int(size[0]), int(size[1])),
-            settings=settings,
-            way={name: getattr(chosen, name) for name in WAYS if getattr(chosen, name) != getattr(config, name)},
-            options=options,
-            inputs={role: tuple(map(self._file, paths)) for role, paths in inputs.items()},
-            weights=_without_folders(self.weights.record()),
-            versions=versions(),
-            device=device(),
-            devices=self.devices,
-            batch=batch,
-        ).text()
+        files = {role: tuple(map(self._file, paths)) for role, paths in inputs.items()}
+        return make_recipe(
+            size, config, files, self.weights.record(), way=way if isinstance(way, Config) else None, options=options,
+            devices=self.devices, batch=batch,
+        )  # fmt: skip
 
     def _file(self, path: AnyPath) -> InputFile:
         return InputFile(path.name or "photograph", "" if path == EVERYWHERE else self.checksums.of(path))
-
-
-def _without_folders(record: Mapping[str, str]) -> dict[str, str]:
-    """Who is shown the picture need not know this machine's folders."""
-    return {name: Path(value).name if name in _PATHS else value for name, value in record.items()}

@@ -17,7 +17,6 @@ from jnst.cli.ingredients import find_inputs, load_recorded_weights
 from jnst.cli.options import MISSING_PATH, NoNegation, Options, StyleOptions, input_arg, local_path_arg
 from jnst.cli.paintings import MASKS, WEIGHTS
 from jnst.cli.parsing import parse_command
-from jnst.cli.recipes import WAYS
 from jnst.cli.single import run_single
 from jnst.cli.terminal import say
 from jnst.errors import InputError
@@ -26,6 +25,7 @@ from jnst.io.encode import KINDS
 from jnst.io.paths import AnyPath, canonical
 from jnst.io.pipes import is_open_pipe
 from jnst.io.recipe import Recipe, read_recipe
+from jnst.recipes import WAYS
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights

@@ -20,7 +20,7 @@ from jnst.cli.painting import Images, Prepared, paint_and_write, style_argument
 from jnst.cli.paintings import Painting, paintings_of
 from jnst.cli.parsing import make_config
 from jnst.cli.progress import PhaseTimer
-from jnst.cli.sizes import content_size, style_size, tileable_size
+from jnst.cli.sizes import tileable_size
 from jnst.cli.strategy import choose_strategy, print_plan
 from jnst.cli.weights import load_weights
 from jnst.config import INIT_NAMES, Config
@@ -32,6 +32,7 @@ from jnst.io.decode import read_size
 from jnst.io.paths import canonical, is_folder, parse_path
 from jnst.io.pipes import STANDARD_OUTPUT
 from jnst.io.style_file import is_style_file
+from jnst.sizes import content_size, style_size
 
 if TYPE_CHECKING:
     from jnst.io.weights import Weights

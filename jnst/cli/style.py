@@ -23,7 +23,6 @@ from jnst.cli.options import (
 from jnst.cli.parsing import parse_command
 from jnst.cli.progress import display
 from jnst.cli.settings import GROUPS
-from jnst.cli.sizes import style_size
 from jnst.cli.terminal import say
 from jnst.cli.weights import load_weights
 from jnst.config import Config
@@ -33,6 +32,7 @@ from jnst.io.decode import read_size
 from jnst.io.paths import AnyPath, canonical
 from jnst.io.style_file import SUFFIX, is_style_file
 from jnst.network.architecture import MIN_SIDE
+from jnst.sizes import style_size
 
 
 @dataclass(frozen=True)

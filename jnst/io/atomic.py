@@ -9,6 +9,7 @@ import fcntl
 import io
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,8 @@ from typing import BinaryIO
 from jnst.errors import InputError, single_line
 from jnst.io.paths import UNFINISHED, AnyPath, canonical
 from jnst.io.stores import is_object, write_object
+
+_asking = threading.Lock()
 
 
 class UnwritableError(InputError):
@@ -176,6 +179,7 @@ def force_folder(folder: Path) -> None:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    with _asking:  # of two threads at once one would put back the other's 0
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

@@ -4,10 +4,12 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from helpers import ROOT
 
+from jnst.io import atomic
 from jnst.io.atomic import UnwritableError, append, sweep, whole_by_name, write_whole
 from jnst.io.paths import UNFINISHED
 
@@ -146,3 +148,12 @@ def test_a_file_that_others_write_by_its_name_is_whole_or_not_at_all(tmp_path):
     assert os.listdir(tmp_path) == ["film.mp4"]
     with pytest.raises(UnwritableError, match=r"no.mp4 cannot be written"), whole_by_name(tmp_path / "none" / "no.mp4"):
         pass
+
+
+def test_threads_that_write_leave_the_mask_as_it_is():
+    before = atomic._umask()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda k: [atomic._umask() for _ in range(300)], range(8)))
+    after = atomic._umask()
+    os.umask(before)
+    assert after == before

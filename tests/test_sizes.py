@@ -6,7 +6,7 @@ import pytest
 
 from jnst import InputError
 from jnst.cli.parsing import render
-from jnst.cli.sizes import content_size, style_size
+from jnst.sizes import content_size, style_size
 
 PATH = Path("strip.jpg")
 

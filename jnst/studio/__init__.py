@@ -1,0 +1,1 @@
+"""The studio: a page in the browser of one's own machine, and the server behind it (docs/studio.md)."""
