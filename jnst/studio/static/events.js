@@ -12,11 +12,11 @@ export function listen(reload) {
     changed();
   });
   const keep = (known) => (item) => {
-    known.set(item.id, item);
+    state[known].set(item.id, item);
     state.heard.add(item.id);
   };
-  on("job", keep(state.jobs));
-  on("result", keep(state.results));
+  on("job", keep("jobs"));
+  on("result", keep("results"));
   on("removed", ({ id }) => {
     for (const known of [state.images, state.jobs, state.results]) known.delete(id);
     if (state.photograph === id) state.photograph = null;
