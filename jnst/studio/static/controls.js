@@ -9,7 +9,7 @@ const QUALITIES = ["draft", "standard", "fine"];
 const SIZES = [64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 const PAUSE = 250; // milliseconds without a change before the server is asked
 
-let [draftTimer, planTimer, asked] = [0, 0, 0];
+let [draftTimer, planTimer, asked, planned] = [0, 0, 0, null];
 
 export function showDraft() { state.view = "draft"; }
 
@@ -96,16 +96,23 @@ export function drawControls() {
   if (sizes.options.length !== wanted.length) sizes.replaceChildren(...wanted.map((size) => make("option", { value: size }, `${size} px`)));
   sizes.value = settings.image_size;
 
+  const { draft, plan: known } = state;
+  if (known?.seconds === null && planned !== draft && state.jobs.get(draft)?.state === "done") { // now a rate is known
+    planned = draft;
+    plan();
+  }
   byId("paint").disabled = !ready() || state.plan?.fits === false;
   byId("stop").disabled = !active(state.jobs.get(state.paint)) || state.stopping.has(state.paint);
-  byId("plan").textContent = planned();
+  byId("plan").textContent = planText();
   byId("plan").classList.toggle("warning", state.plan?.fits === false);
 }
 
-function planned() {
+function planText() {
   const { plan: known } = state;
   if (!known) return ready() ? "…" : "";
   const { width, height } = known;
-  const [time, memory, limit] = [duration(known.seconds), bytes(known.memory_bytes), bytes(known.limit_bytes)];
-  return text(known.fits ? "plan" : "planTooLarge", { width, height, time, memory, limit });
+  const [needed, limit] = [bytes(known.memory_bytes), known.limit_bytes === null ? null : bytes(known.limit_bytes)];
+  if (!known.fits) return text("planTooLarge", { width, height, memory: needed, limit });
+  const time = known.seconds === null ? text("planNoTime") : text("planTime", { time: duration(known.seconds) });
+  return text("plan", { width, height, time, memory: limit ? text("planMemory", { memory: needed, limit }) : needed });
 }

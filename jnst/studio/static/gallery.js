@@ -1,29 +1,33 @@
 // Finished pictures with their recipes: open, take the settings back, download, delete.
 
-import { remove, resultFile, resultImage } from "./api.js";
+import { download, remove, resultImage } from "./api.js";
 import { byId, keyed, make, message } from "./dom.js";
+import { forget } from "./events.js";
 import { applyRecipe } from "./images.js";
 import { changed, state } from "./store.js";
 import { currentLanguage, duration, moment, number, text } from "./texts.js";
 
-const FORMATS = [["png", "PNG"], ["png16", null], ["tiff", "TIFF"], ["jpeg", "JPEG"]];
+const FORMATS = [["png", "PNG"], ["png16", null], ["tiff", null], ["jpeg", "JPEG"]];
 const PROFILES = [["srgb", "sRGB"], ["display-p3", "Display P3"]];
 
 export function downloadMenu(result) {
-  const links = FORMATS.map(([format, name]) => make("a", { "data-format": format, download: true }, name ?? text("png16")));
   const choice = make("select", {}, ...PROFILES.map(([value, name]) => make("option", { value }, name)));
-  const point = () => {
-    for (const link of links) link.href = resultFile(result.id, link.dataset.format, choice.value);
-  };
-  choice.addEventListener("change", point);
-  point();
-  const menu = make("details", { class: "download" },
-    make("summary", { "aria-label": text("downloadOf", { name: result.name }) }, text("download")),
-    make("div", { class: "menu" }, make("label", {}, text("profile"), choice), ...links));
-  menu.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+  const close = () => {
     menu.open = false;
     menu.firstElementChild.focus();
+  };
+  const fetchAs = (format) => async ({ currentTarget: button }) => {
+    button.setAttribute("aria-busy", "true"); // encoding a large picture takes seconds
+    await download(result.id, format, choice.value);
+    button.removeAttribute("aria-busy");
+    close();
+  };
+  const menu = make("details", { class: "download" },
+    make("summary", { "aria-label": text("downloadOf", { name: result.name }) }, text("download")),
+    make("div", { class: "menu" }, make("label", {}, text("profile"), choice), ...FORMATS.map(([format, name]) =>
+      make("button", { type: "button", "data-format": format, click: fetchAs(format) }, name ?? text(format)))));
+  menu.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") close();
   });
   return menu;
 }
@@ -31,7 +35,7 @@ export function downloadMenu(result) {
 export function startGallery() {
   addEventListener("click", (event) => { // a menu closes when the click is elsewhere
     for (const menu of document.querySelectorAll("details.download[open]")) {
-      if (!menu.contains(event.target) || event.target.closest("a")) menu.open = false;
+      if (!menu.contains(event.target)) menu.open = false;
     }
   });
 }
@@ -63,8 +67,7 @@ function card(result) {
         button.textContent = text("remove");
       }, 4000);
     } else if (await remove(`results/${id}`)) {
-      state.results.delete(id);
-      if (state.open === id) [state.open, state.view] = [null, "draft"];
+      forget(id);
       changed();
     }
   };

@@ -3,6 +3,7 @@
 import { imagePreview, post, remove, sheetPreview } from "./api.js";
 import { settle, showDraft } from "./controls.js";
 import { byId, keyed, make, message, show } from "./dom.js";
+import { forget } from "./events.js";
 import { editMask } from "./mask.js";
 import { active, changed, state } from "./store.js";
 import { bytes, currentLanguage, number, text } from "./texts.js";
@@ -30,12 +31,12 @@ export function choosePainting(id, { mix = false } = {}) {
 }
 
 // A recipe brings its settings back, and those of its pictures that are among the uploads.
-export function applyRecipe({ settings, photograph, paintings, names }) {
+export function applyRecipe({ settings, photograph, paintings, names, weights, masks }) {
   state.settings = { ...state.defaults, ...settings };
   const here = (id) => id && state.images.has(id);
   if (here(photograph)) state.photograph = photograph;
-  const found = paintings.filter(here);
-  if (found.length) state.paintings = found.map((image) => ({ image, weight: 1, mask: null }));
+  const found = paintings.map((image, k) => ({ image, weight: weights?.[k] ?? 1, mask: masks?.[k] ?? null })).filter((part) => here(part.image));
+  if (found.length) state.paintings = found;
   const missing = paintings.map((id, k) => (here(id) ? null : names?.paintings?.[k])).filter(Boolean);
   if (!here(photograph) && names?.photograph) missing.unshift(names.photograph);
   showDraft();
@@ -83,11 +84,9 @@ async function makeSheet() {
   changed();
 }
 
-async function forget(image) {
+async function removeImage(image) {
   if (!(await remove(`images/${image.id}`))) return;
-  state.images.delete(image.id);
-  if (state.photograph === image.id) state.photograph = null;
-  state.paintings = state.paintings.filter((part) => part.image !== image.id);
+  forget(image.id);
   settle();
 }
 
@@ -128,7 +127,7 @@ function thumb(image, { mix }) {
     make("img", { alt: "", loading: "lazy" }), make("span", {}, image.name));
   const item = make("li", {}, face);
   if (mix) item.append(make("button", { type: "button", class: "corner plus", click: () => choosePainting(image.id, { mix: true }) }));
-  if (!image.example) item.append(make("button", { type: "button", class: "corner cross", click: () => forget(image) }, "×"));
+  if (!image.example) item.append(make("button", { type: "button", class: "corner cross", click: () => removeImage(image) }, "×"));
   return item;
 }
 
@@ -146,7 +145,7 @@ function drawThumb(item, image, chosen, address) {
 }
 
 export function drawImages() {
-  const all = [...state.images.values()];
+  const all = [...state.images.values()].sort((a, b) => a.example - b.example); // one's own come first
   const photographs = all.filter((image) => image.role === "photograph" || image.id === state.photograph);
   const paintings = all.filter((image) => image.role === "painting" || state.paintings.some((part) => part.image === image.id));
   for (const well of wells()) {

@@ -66,7 +66,7 @@ export function drawJobs() {
   else put(jobPreview(picture), text(state.view === "draft" ? "altDraft" : "altPaint"));
   byId("empty").hidden = state.view === "result" || Boolean(picture) || busy;
   byId("empty").textContent = emptyText();
-  drawProgress(state.view === "result" ? null : job);
+  drawProgress(state.view === "draft" && job?.state !== "failed" && !active(job) ? null : job);
   drawQueue();
 }
 

@@ -14,17 +14,16 @@ import { switchLanguage, text, translatePage } from "./texts.js";
 
 let started = false;
 
-async function reload() {
-  state.heard.clear();
-  const told = await get("state");
-  if (!told) return;
-  const map = (items, known) => { // what events told meanwhile is newer
-    const heard = [...known].filter(([id]) => state.heard.has(id));
-    return new Map([...items.map((item) => [item.id, item]), ...heard]);
-  };
-  state.images = map([...told.images, ...told.examples], state.images);
-  state.jobs = new Map([...state.jobs, ...map(told.jobs, state.jobs)]);
-  state.results = map(told.results, state.results);
+async function begin() {
+  const told = await get("state", { quiet: started });
+  if (!told) {
+    setTimeout(begin, 3000);
+    return;
+  }
+  const map = (items) => new Map(items.map((item) => [item.id, item]));
+  state.images = map([...told.images, ...told.examples]);
+  state.jobs = map(told.jobs);
+  state.results = map(told.results);
   state.machine = told.machine;
   if (!started) {
     state.defaults = told.settings;
@@ -34,6 +33,7 @@ async function reload() {
   }
   started = true;
   changed();
+  listen(told.event, begin);
 }
 
 function translate() {
@@ -43,7 +43,7 @@ function translate() {
 
 for (const start of [startImages, startControls, startJobs, startCompare, startMask, startGallery]) start();
 for (const draw of [drawImages, drawControls, drawJobs, drawCompare, drawGallery]) watch(draw);
-watch(() => { byId("device").textContent = state.machine?.device ?? ""; });
+watch(() => { byId("device").textContent = state.machine ? text("device", state.machine) : ""; });
 byId("language").addEventListener("click", () => {
   switchLanguage();
   translate();
@@ -51,4 +51,4 @@ byId("language").addEventListener("click", () => {
 });
 translate();
 changed();
-listen(reload);
+begin();

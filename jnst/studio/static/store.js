@@ -14,7 +14,6 @@ export const state = {
   plan: null,
   stopping: new Set(), // jobs that were told to stop and still finish their chunk
   hidden: new Set(), // failed jobs that were read
-  heard: new Set(), // ids that events told of since the state was asked for: they are newer than its answer
 };
 
 const watchers = [];
