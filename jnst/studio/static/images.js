@@ -9,7 +9,8 @@ import { active, changed, state } from "./store.js";
 import { bytes, currentLanguage, number, text } from "./texts.js";
 
 const wells = () => document.querySelectorAll(".well");
-let uploads = 0;
+const SHEET_PAUSE = 2500; // milliseconds without a painting
+let [uploads, sheetTimer] = [0, 0];
 
 export function choosePhotograph(id) {
   if (state.photograph !== id) for (const part of state.paintings) part.mask = null; // it had this photograph's shape
@@ -17,7 +18,10 @@ export function choosePhotograph(id) {
   state.sheet = null;
   showDraft();
   settle();
-  if (id && !state.paintings.length && sheetImages().length > 1) makeSheet();
+  clearTimeout(sheetTimer);
+  sheetTimer = setTimeout(() => { // who drops a painting at once waits for no sheet
+    if (state.photograph === id && !state.paintings.length && sheetImages().length > 1) makeSheet();
+  }, SHEET_PAUSE);
 }
 
 export function choosePainting(id, { mix = false } = {}) {

@@ -1,6 +1,6 @@
 // Every text of the page, English and German, and numbers in the reader's way.
 
-const TEXTS = {
+export const TEXTS = {
   skip: ["Skip to the picture", "Zum Bild springen"],
   device: ["computes on: {device}", "rechnet auf: {device}"],
   otherLanguage: ["Deutsch", "English"],
