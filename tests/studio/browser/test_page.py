@@ -1,6 +1,7 @@
 """The studio's page in a real browser: the whole path, as somebody walks it who has never seen a terminal."""
 
 import json
+import re
 
 import pytest
 from helpers import ROOT
@@ -8,6 +9,7 @@ from page import png
 from selenium.webdriver import ActionChains, Keys
 
 STATIC = ROOT / "jnst" / "studio" / "static"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 def test_from_two_files_to_a_picture_whose_settings_come_back(page, browser):
@@ -19,7 +21,7 @@ def test_from_two_files_to_a_picture_whose_settings_come_back(page, browser):
     page.slide("quality", 0)
     page.click("#colors")
     page.drafted()
-    page.wait(lambda: "64 × 48 px" in page.text("#plan"))
+    page.wait(lambda: re.match("64 . 48 px", page.text("#plan")))
     before, count = page.settings(), len(page.results())
     page.paint()
     page.wait(lambda: page.shown("#compare"))
@@ -27,7 +29,9 @@ def test_from_two_files_to_a_picture_whose_settings_come_back(page, browser):
 
     browser.execute_script("arguments[0].focus()", page.find("#split"))
     page.find("#split").send_keys(Keys.HOME)
-    assert "100%" in page.find("#before").value_of_css_property("clip-path"), "at the left end nothing of the photograph"
+    assert "100%" in page.find("#before").value_of_css_property("clip-path"), (
+        "at the left end nothing of the photograph"
+    )
     page.find("#split").send_keys(Keys.END)
     assert page.find("#before").value_of_css_property("clip-path") in ("inset(0px)", "inset(0px 0% 0px 0px)")
     page.click("[data-zoom=full]")
@@ -142,14 +146,13 @@ def test_the_choice_outlives_a_reload(page, browser):
     assert page.find("#strength").get_property("value") == "0.4"
 
 
-def test_a_lost_connection_is_told_and_found_again(page, browser):
+def test_a_lost_connection_is_told(page):
     page.choose()
     page.drafted()
-    network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    browser.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": True, **network})
+    page.run("self.kept = fetch; fetch = () => Promise.reject(new TypeError('no network'))")
     page.slide("strength", 0.7)
     page.wait(lambda: "connection" in page.text("#messages"))
-    browser.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": False, **network})
+    page.run("fetch = self.kept")
     page.slide("strength", 0.8)
     page.drafted()
 
@@ -190,13 +193,21 @@ def test_every_text_is_there_twice_with_the_same_values(page, browser):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_for_everyone_by_axe(page, browser, axe, scheme, width):
     page.look(width=width, scheme=scheme, motion="reduce")
-    states = {"empty": lambda: None, "draft": lambda: (page.choose(), page.drafted()), "mask": lambda: page.click("#mix button")}
+    states = {
+        "empty": lambda: None,
+        "draft": lambda: (page.choose(), page.drafted()),
+        "mask": lambda: page.click("#mix button"),
+    }
     for name, enter in states.items():
         enter()
         page.run(axe)
-        script = "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+        script = (
+            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+        )
         found = browser.execute_async_script(f"{script}.then(arguments[0])")["violations"]
-        told = [(one["id"], [node["html"][:120] + " " + node["failureSummary"] for node in one["nodes"]]) for one in found]
+        told = [
+            (one["id"], [node["html"][:120] + " " + node["failureSummary"] for node in one["nodes"]]) for one in found
+        ]
         assert told == [], name
 
 
@@ -209,8 +220,13 @@ def test_nothing_is_wider_than_the_window(page, width, language):
     page.choose()
     page.drafted()
     assert page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-    wide = "return [...document.querySelectorAll('button, h2, summary')].filter((n) => n.scrollWidth > n.clientWidth + 1"
-    assert page.run(wide + " && getComputedStyle(n).overflow === 'visible' && n.offsetParent).map((n) => n.outerHTML)") == []
+    wide = (
+        "return [...document.querySelectorAll('button, h2, summary')].filter((n) => n.scrollWidth > n.clientWidth + 1"
+    )
+    assert (
+        page.run(wide + " && getComputedStyle(n).overflow === 'visible' && n.offsetParent).map((n) => n.outerHTML)")
+        == []
+    )
 
 
 def test_who_wants_no_motion_sees_none(page):
@@ -238,7 +254,5 @@ def test_the_page_is_small_and_asks_no_other_host():
     assert sum(path.stat().st_size for path in files) < 200_000
     for path in files:
         words = path.read_text().replace("http://www.w3.org/2000/svg", "")
-        assert "//" not in words.replace("/* ", "").replace(" */", "") or "http" not in words, path.name
-        if path.suffix == ".html":
-            assert " style=" not in words
-            assert " on" not in [attribute[:3] for attribute in words.split(">")]
+        assert not re.search("https?://|@import|url\\(", words), path.name
+        assert not re.search(r"\sstyle=|\son\w+=\"|<script(?![^>]*\ssrc=)", words), path.name
