@@ -65,7 +65,7 @@ export function drawCompare() {
   if (result && zoom === "full") frame.tabIndex = 0; // so that the arrow keys scroll it
   else frame.removeAttribute("tabindex");
   if (!result) return;
-  const size = zoom === "full" ? 4096 : 768;
+  const size = zoom === "full" ? 4096 : 1536;
   show(byId("after"), resultImage(result.id, "preview", size), text("altResult"));
   show(byId("before"), resultImage(result.id, "before", size), text("altBefore"));
   for (const button of document.querySelectorAll("[data-zoom]")) button.setAttribute("aria-pressed", button.dataset.zoom === zoom);

@@ -4,6 +4,12 @@ import { message } from "./dom.js";
 import { changed, state } from "./store.js";
 import { text } from "./texts.js";
 
+let current = null;
+
+// A page that is left may be kept by the browser, with its connection; six such, and the next page waits for a minute.
+addEventListener("pagehide", () => current?.source.close());
+addEventListener("pageshow", (event) => { if (event.persisted) current?.renew(); });
+
 export function listen(after, again) {
   let lost = null;
   const source = new EventSource(`/api/events?after=${after}`);
@@ -20,6 +26,7 @@ export function listen(after, again) {
   on("result", (result) => state.results.set(result.id, result));
   on("removed", ({ id }) => forget(id));
   on("reset", renew); // too much was missed
+  current = { source, renew };
   source.onopen = () => {
     lost?.remove();
     lost = null;

@@ -6,6 +6,8 @@ import { byId, keyed, make } from "./dom.js";
 import { active, changed, state } from "./store.js";
 import { currentLanguage, duration, significant, text } from "./texts.js";
 
+const KEPT = 8; // drafts that are over
+
 let [shown, loading, spoken] = ["", false, ""];
 
 export function startJobs() {
@@ -45,8 +47,15 @@ function followPaint() {
   }
 }
 
+// The page stays small over many drafts: the newest few are known, as on the server.
+function forgetDrafts() {
+  const old = [...state.jobs.values()].filter((job) => job.kind === "draft" && !active(job) && job.id !== state.draft);
+  for (const job of old.slice(0, -KEPT)) state.jobs.delete(job.id);
+}
+
 export function drawJobs() {
   followPaint();
+  forgetDrafts();
   const [draft, paint] = [state.jobs.get(state.draft), state.jobs.get(state.paint)];
   for (const button of document.querySelectorAll("[data-view]")) {
     const { view } = button.dataset;

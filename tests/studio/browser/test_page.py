@@ -256,3 +256,14 @@ def test_the_page_is_small_and_asks_no_other_host():
         words = path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search("https?://|@import|url\\(", words), path.name
         assert not re.search(r"\sstyle=|\son\w+=\"|<script(?![^>]*\ssrc=)", words), path.name
+
+
+def test_pages_that_were_left_hold_no_connection(page, browser, studio):
+    browser.set_page_load_timeout(40)  # a browser has six to a server; the seventh page would wait for about a minute
+    try:
+        for _ in range(8):
+            browser.get(studio.studio.address)
+            page.wait(lambda: page.text("#strength-value"))
+            browser.get("about:blank")
+    finally:
+        browser.set_page_load_timeout(300)
