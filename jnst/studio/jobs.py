@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jnst.losses.pyramid import Scale
+from jnst.losses.sizes import Scale
 from jnst.studio.settings import Order
 
 Kind = Literal["draft", "sheet", "paint"]

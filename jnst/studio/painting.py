@@ -206,7 +206,7 @@ def plan(size: tuple[int, int], config: Config, rate: float | None) -> dict[str,
     Returns:
         As the page has it.
     """
-    from jnst.losses.pyramid import scales
+    from jnst.losses.sizes import scales
 
     pixels, limit = size[0] * size[1], available()
     work = sum(s.iterations * s.height * s.width for s in scales(*size, config.iterations, config.scales))

@@ -206,7 +206,7 @@ class Worker:
             job.paused += time.perf_counter() - began
 
     def _paint(self, job: Job, weights: "Weights") -> None:
-        from jnst.losses.pyramid import scales
+        from jnst.losses.sizes import scales
         from jnst.studio import painting
 
         assert job.order is not None
