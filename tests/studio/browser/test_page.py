@@ -238,7 +238,7 @@ def test_tab_reaches_all_in_the_order_of_the_page(page, browser):
     page.choose()
     page.drafted()
     focusable = "[...document.querySelectorAll('a, button, input, select, summary')]"
-    wanted = page.run(f"return {focusable}.filter((n) => !n.disabled && n.offsetParent).length")
+    wanted = page.run(f"return {focusable}.filter((n) => !n.disabled && n.checkVisibility()).length")
     page.run("document.activeElement.blur(); scrollTo(0, 0)")
     seen = []
     for _ in range(wanted + 5):
