@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -150,10 +151,15 @@ def test_a_file_that_others_write_by_its_name_is_whole_or_not_at_all(tmp_path):
         pass
 
 
-def test_threads_that_write_leave_the_mask_as_it_is():
-    before = atomic._umask()
+def test_threads_that_write_leave_the_mask_as_it_is(monkeypatch):
+    before, mask = atomic._umask(), os.umask
+
+    def slowly(new):
+        old = mask(new)
+        time.sleep(0.002)
+        return old
+
+    monkeypatch.setattr(os, "umask", slowly)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda k: [atomic._umask() for _ in range(300)], range(8)))
-    after = atomic._umask()
-    os.umask(before)
-    assert after == before
+        list(pool.map(lambda k: atomic._umask(), range(64)))
+    assert mask(before) == before

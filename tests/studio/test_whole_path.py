@@ -140,7 +140,7 @@ def test_before_and_after_have_one_size(client):
     assert sizes[0] == sizes[1]
 
 
-def test_masks_and_weights_are_kept_in_the_recipe(client, tmp_path):
+def test_masks_and_weights_are_kept_in_the_recipe(client, tmp_path, capsys):
     status, told = client.ask("POST", f"/api/masks?image={client.photograph}", mask_half())
     assert status == 201
     second = client.upload(png(size=(64, 64), example="facets.jpg"), "facets.png", "painting")[1]["image"]["id"]
@@ -153,6 +153,12 @@ def test_masks_and_weights_are_kept_in_the_recipe(client, tmp_path):
     recipe = read_recipe(tmp_path / "out.png")
     assert [file.name for file in recipe.inputs["content_masks"]] == ["mask.png", "all"]
     assert recipe.options["style_blend_weights"] == [1.5, 0.5]
+    (tmp_path / "my cat.png").write_bytes(png())
+    (tmp_path / "swirls.png").write_bytes(png(size=(64, 64), example="swirls.jpg"))
+    (tmp_path / "facets.png").write_bytes(png(size=(64, 64), example="facets.jpg"))
+    (tmp_path / "mask.png").write_bytes(mask_half())
+    assert main(["replay", str(tmp_path / "out.png"), "--no-compilation-cache"]) == 0
+    assert "its pixels are identical" in capsys.readouterr().out
 
 
 def test_stop_keeps_the_best_and_events_tell_of_it(client, monkeypatch):

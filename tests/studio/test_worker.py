@@ -193,7 +193,7 @@ def test_nothing_grows_with_the_drafts(begin, painter, monkeypatch):
     one = begin()
     asked = order(one.store)
     jobs = []
-    for _ in range(60):
+    for _ in range(25):
         jobs.append(one.submit(Job("draft", asked)))
         until(lambda: jobs[-1].is_over)
     last = jobs[-1]
