@@ -100,8 +100,9 @@ def _features(params: Params, image: Array) -> list[Array]:
     maps = features(params, image, _LAYERS)
     height, width = image.shape[1:3]
     colors = image.reshape(1, height // CELL, CELL, width // CELL, CELL, 3).mean((2, 4))
-    return [columns((maps[_LAYERS[0]], maps[layer]), (_LAYERS[0], layer))[..., -maps[layer].shape[-1] :]
-            for layer in _LAYERS] + [colors]  # fmt: skip
+    found = columns(tuple(maps[layer] for layer in _LAYERS), _LAYERS)
+    ends = np.cumsum([maps[layer].shape[-1] for layer in _LAYERS])
+    return [*jnp.split(found, ends[:-1], -1), colors]
 
 
 @partial(jax.jit, static_argnames="chunk")
