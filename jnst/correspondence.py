@@ -16,12 +16,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from jnst.io.image import NumpyImage, resize
+from jnst.io.image import resize
 from jnst.io.weights import Weights
 from jnst.losses.neighbours import columns
 from jnst.network.architecture import Tileable, stride_of, wrapped_axes
 from jnst.network.vgg import Params, features
 
+AnySize = Float[np.ndarray, "1 _h _w 3"]
+"""an image in [0, 1], whose size need not be another's"""
 Field = Int[np.ndarray, "_rows _columns 2"]
 """of each cell of the result, the (y, x) of the source's pixel that its first pixel is taken from"""
 CELL = 4
@@ -41,9 +43,7 @@ Size = tuple[int, int]
 """(height, width) in pixels"""
 
 
-def correspondence(
-    albedo: NumpyImage, source: NumpyImage, params: Params | Weights, *, tileable: Tileable = "no"
-) -> Field:
+def correspondence(albedo: AnySize, source: AnySize, params: Params | Weights, *, tileable: Tileable = "no") -> Field:
     """Finds for each cell of a texture the place of its source that is most like it.
 
     Args:
@@ -70,7 +70,7 @@ def correspondence(
     return field
 
 
-def _search(albedo: NumpyImage, source: NumpyImage, params: Params, tileable: Tileable) -> Field:
+def _search(albedo: AnySize, source: AnySize, params: Params, tileable: Tileable) -> Field:
     """The places of the highest cosine."""
     found = [_columns(albedo[0], params, tileable), _columns(source[0], params, "no")]
     wanted, candidates = ([layer.reshape(-1, layer.shape[-1]) for layer in layers] for layers in found)

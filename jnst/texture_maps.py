@@ -11,18 +11,17 @@ Maps are data: float arrays (1, h, w, 3) in [0, 1] without a colour space.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from jnst.config import Config
-from jnst.correspondence import CELL, PATCH, REACH, Field, correspondence
+from jnst.correspondence import CELL, PATCH, REACH, AnySize, Field, correspondence
 from jnst.errors import InputError
-from jnst.io.image import NumpyImage
 from jnst.io.weights import Weights
 from jnst.network.architecture import Tileable, stride_of, wrapped_axes
 from jnst.network.vgg import Params
+from jnst.records import Progress
 from jnst.transfer import stylize
 
 NORMAL = "normal"
@@ -34,8 +33,8 @@ _LIKENESS = 0.06
 
 
 def guided_map(
-    source_map: NumpyImage, field: Field, albedo: NumpyImage, source: NumpyImage, *, tileable: Tileable = "no"
-) -> NumpyImage:
+    source_map: AnySize, field: Field, albedo: AnySize, source: AnySize, *, tileable: Tileable = "no"
+) -> AnySize:
     """Lays a map's patches where the albedo's are found: each pixel is the mean of the patches that cover it.
 
     Patches whose albedo has another colour at that pixel count less, so that the map's edges lie where the albedo's do.
@@ -75,15 +74,15 @@ def _pixels(cells: int, offset: int, size: int, *, wraps: bool) -> tuple[np.ndar
 
 
 def paint_maps(
-    maps: Mapping[str, NumpyImage],
-    albedo: NumpyImage,
-    source: NumpyImage,
+    maps: Mapping[str, AnySize],
+    albedo: AnySize,
+    source: AnySize,
     config: Config,
     params: Params | Weights,
     *,
     mesh: Any = None,
-    callback: Callable[[str, Any], bool] | None = None,
-) -> dict[str, NumpyImage]:
+    callback: Callable[[str, Progress], bool] | None = None,
+) -> dict[str, AnySize]:
     """Paints further maps of a material in the layout of a texture made of its albedo.
 
     Args:
@@ -106,14 +105,20 @@ def paint_maps(
         if one.shape != source.shape:
             raise InputError(f"map {name} must have the albedo's shape {source.shape}, got {one.shape}")
     field = correspondence(albedo, source, params, tileable=config.tileable)
-    done: dict[str, NumpyImage] = {}
+    done, asked_to_stop = dict[str, AnySize](), list[str]()
     for name, one in maps.items():
+
+        def tell(progress: Progress, name: str = name) -> bool:
+            if callback is not None and callback(name, progress):
+                asked_to_stop.append(name)
+            return bool(asked_to_stop)
+
         guided = guided_map(one, field, albedo, source, tileable=config.tileable)
-        tell = None if callback is None else partial(callback, name)
         result = stylize(guided, one, map_config(config), params, mesh=mesh, callback=tell)
-        if result.stop_reason == "stopped":
+        if result.stop_reason != "stopped":
+            done[name] = as_data(name, result.image, is_grey=is_grey(one))
+        if asked_to_stop:
             break
-        done[name] = as_data(name, result.image, is_grey=is_grey(one))
     return done
 
 
@@ -134,7 +139,7 @@ def map_config(config: Config) -> Config:
     )  # fmt: skip
 
 
-def is_grey(image: NumpyImage) -> bool:
+def is_grey(image: AnySize) -> bool:
     """Returns whether the three channels of an image are equal.
 
     Args:
@@ -143,7 +148,7 @@ def is_grey(image: NumpyImage) -> bool:
     return bool(np.ptp(image, -1).max() == 0)
 
 
-def as_data(name: str, image: NumpyImage, *, is_grey: bool) -> NumpyImage:
+def as_data(name: str, image: AnySize, *, is_grey: bool) -> AnySize:
     """Returns a painted map as what it stands for: vectors of length 1, or equal channels.
 
     Args:
