@@ -59,7 +59,7 @@ def test_a_map_that_is_a_function_of_the_albedo_still_is(painted, vgg16: Weights
     albedo, _, maps, made = painted
     wanted = roughness(albedo)
     apart = jnst.stylize(None, maps["roughness"], dataclasses.replace(TEXTURE, tileable="xy"), vgg16).image
-    assert likeness(made["roughness"], wanted) > 0.85
+    assert likeness(made["roughness"], wanted) > 0.8
     assert likeness(apart, wanted) < 0.4
 
 
