@@ -43,8 +43,9 @@ os.environ["JNST_WEIGHTS_URL"] = "http://127.0.0.1:9/vgg19.h5"  # nothing listen
 from jaxtyping import install_import_hook
 
 # every package with arrays; `config` checks its own values, in words
-PACKAGES = ("network", "losses", "io", "batching", "capacity", "checkpoints", "engine", "jobs", "periodic", "problem",
-            "records", "scheduler", "sharding", "strategies", "targets", "tileable", "transfer")  # fmt: skip
+PACKAGES = ("network", "losses", "io", "batching", "capacity", "checkpoints", "correspondence", "engine", "jobs",
+            "periodic", "problem", "records", "scheduler", "sharding", "strategies", "targets", "texture_maps",
+            "tileable", "transfer")  # fmt: skip
 install_import_hook([f"jnst.{package}" for package in PACKAGES], "beartype.beartype")
 
 import hypothesis

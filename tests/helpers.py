@@ -22,9 +22,10 @@ FAST_BATCH = ["--content-layers", "conv2_1", "--style-layers", "conv1_1", "--bac
 FAST_FILES = (
     "cli/test_animation.py", "cli/test_config_file.py", "cli/test_folders.py", "cli/test_interrupts.py",
     "cli/test_keeping.py", "cli/test_progress.py", "cli/test_shards.py", "cli/test_tables.py", "cli/test_terminal.py",
-    "cli/test_writing.py", "io/test_atomic.py", "io/test_checkpoint_file.py", "io/test_clip.py", "io/test_film.py",
-    "io/test_image.py", "io/test_layouts.py", "io/test_manifest.py", "io/test_paths.py", "io/test_pipes.py",
-    "io/test_plot.py", "io/test_recipe.py", "io/test_slots.py", "io/test_tars.py", "io/test_trace.py",
+    "cli/test_writing.py", "io/test_atomic.py", "io/test_checkpoint_file.py", "io/test_clip.py",
+    "io/test_data_images.py", "io/test_film.py", "io/test_image.py", "io/test_layouts.py", "io/test_manifest.py",
+    "io/test_paths.py", "io/test_pipes.py", "io/test_plot.py", "io/test_recipe.py", "io/test_slots.py",
+    "io/test_tars.py", "io/test_trace.py",
     "io/test_unpickle.py", "losses/test_pyramid.py", "losses/test_statistics.py", "network/test_architecture.py",
     "properties/test_canvas_laws.py", "properties/test_image_laws.py", "studio/test_events.py",
     "studio/test_guard.py", "studio/test_settings.py", "studio/test_store.py", "studio/test_uploads.py",

@@ -12,6 +12,7 @@ from jnst.cli.checks import require_output
 from jnst.cli.options import Options
 from jnst.cli.outputs import intermediate_paths, output_path
 from jnst.cli.terminal import log
+from jnst.cli.texture_maps import map_paths
 from jnst.config import Config
 from jnst.errors import InputError
 from jnst.io.checkpoint_file import CheckpointFile, read_about
@@ -59,8 +60,9 @@ def require_checkpoint(options: Options, config: Config, paintings: Sequence[Any
 
 
 def _files(options: Options, config: Config) -> list[str]:
-    """What a run writes: the picture, those in between, the trace."""
-    files = [output_path(options), *intermediate_paths(options, config).values(), options.report.trace]
+    """What a run writes: the picture, its maps, those in between, the trace."""
+    maps = map_paths(options).values()
+    files = [output_path(options), *maps, *intermediate_paths(options, config).values(), options.report.trace]
     return [str(canonical(path)) for path in files if path is not None]
 
 

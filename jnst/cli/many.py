@@ -94,7 +94,8 @@ def validate_batch(options: Options) -> AnyPath:
     require_common(options)
     single = {"save_every": options.report.save_every, "plan": options.machine.plan,
               "devices": options.machine.devices != 1, "animation": options.report.animation,
-              "plot": options.report.plot, "checkpoint_file": options.report.checkpoint_file}  # fmt: skip
+              "plot": options.report.plot, "checkpoint_file": options.report.checkpoint_file,
+              "texture_maps": options.file.texture_maps}  # fmt: skip
     for name, value in single.items():
         if value:
             raise InputError(f"`{name}` is for single pictures")

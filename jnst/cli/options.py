@@ -78,6 +78,9 @@ class FileOptions:
     """enlarge a photograph that is smaller than --image-size"""
     style_scale: float = 1.0
     """longer side of the painting over the result's: smaller makes smaller strokes; never enlarges"""
+    texture_maps: Annotated[tuple[str, ...], hint("NAME=PATH ...", "none")] = ()
+    """further maps of STYLE, an albedo, made in the picture's layout: normal=n.png roughness=r.png; each is written
+    beside the picture as OUTPUT.NAME.png"""
     overwrite: bool = False
     """replace existing files"""
 

@@ -1,8 +1,9 @@
 """One prepared picture: paint it with progress, trace and intermediate pictures, write it, report."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jnst.cli.animation import callback_interval
@@ -17,6 +18,7 @@ from jnst.cli.parsing import make_config
 from jnst.cli.progress import PhaseTimer, iteration_reporter
 from jnst.cli.recipes import Recipes
 from jnst.cli.terminal import log, say
+from jnst.cli.texture_maps import Made, make_maps
 from jnst.cli.traces import describe_run
 from jnst.config import Config
 from jnst.errors import InputError, is_out_of_memory
@@ -48,6 +50,8 @@ class Images(NamedTuple):
     """by which the files were read"""
     paintings: tuple[Painting, ...] = ()
     """the files of the style"""
+    maps: Mapping[str, Any] = MappingProxyType({})
+    """further maps of the style by their names, of its shape"""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -101,12 +105,18 @@ def paint_and_write(options: Options, prepared: Prepared, timer: PhaseTimer) -> 
         timer.phase("write")
         trace.footer(result, kept.path or output, timer.seconds)
         companions.finish(result, title=f"{options.content.stem} x {style_name(options)}")
-    close_checkpoint(checkpoint, complete=not (signals or kept.problem), quiet=options.report.quiet)
+        made = Made({}) if kept.problem else make_maps(options, prepared, result, signals)
+        timer.phase("maps")
+    close_checkpoint(checkpoint, complete=not (signals or kept.problem or made.problem), quiet=options.report.quiet)
     if kept.problem:
         raise InputError(kept.problem)
     code = report(result, output, signals, quiet=options.report.quiet)
     for line in summary_lines(result, timer.seconds, {"trace": trace.path if trace.file else None, **companions.there}):
         log(line, quiet=options.report.quiet)
+    for path in made.paths.values():
+        say(str(path), quiet=options.report.quiet)
+    if made.problem:
+        raise InputError(made.problem)
     return code
 
 

@@ -22,6 +22,7 @@ from jnst.cli.parsing import make_config
 from jnst.cli.progress import PhaseTimer
 from jnst.cli.sizes import tileable_size
 from jnst.cli.strategy import choose_strategy, print_plan
+from jnst.cli.texture_maps import load_maps, map_files, require_texture_maps
 from jnst.cli.weights import load_weights
 from jnst.config import INIT_NAMES, Config
 from jnst.errors import InputError
@@ -113,7 +114,7 @@ def validate_single(options: Options, config: Config) -> tuple[Painting, ...]:
         if not is_folder(place):  # of paintings
             require_image(place)
     paintings = paintings_of(options)
-    files = [path for painting in paintings for path in painting.files]
+    files = [path for painting in paintings for path in painting.files] + list(map_files(options).values())
     for path in files:
         require_image(path)
     inputs = {options.content, *files, *([] if config.init in INIT_NAMES else [parse_path(config.init)])}
@@ -128,7 +129,9 @@ def validate_single(options: Options, config: Config) -> tuple[Painting, ...]:
     if trace:
         mine = overwrite or canonical(trace) in own
         require_output(trace, option="trace", inputs=read, overwrite=mine, as_image=False)
-    require_companions(options, read | {canonical(path) for path in [output, *steps.values()]})
+    taken = read | {canonical(path) for path in [output, *steps.values()]}
+    taken |= {canonical(trace)} if trace else set()
+    require_companions(options, taken | require_texture_maps(options, config, taken, mine=own))
     return paintings
 
 
@@ -168,13 +171,15 @@ def load_images(options: Options, config: Config, paintings: Sequence[Painting])
     longer = round(max(size) * file.style_scale)
     checksums = Checksums()
     photograph = checksums.read(content, size=size)
+    styles = tuple(load_painting(painting, size, longer, load=checksums.load) for painting in paintings)
     return Images(
         photograph.pixels,
-        tuple(load_painting(painting, size, longer, load=checksums.load) for painting in paintings),
+        styles,
         None if config.init in INIT_NAMES else checksums.load(parse_path(config.init), size=size),
         photograph.origin,
         checksums,
         tuple(paintings),
+        load_maps(options, styles[0][0].shape[1:3]) if file.texture_maps else {},
     )
 
 

@@ -104,12 +104,13 @@ def read_head(path: AnyPath) -> Head:
         return Head(_upright(source), source.is_transparent)
 
 
-def decode(path: AnyPath, *, longest: int = 0) -> Decoded:
+def decode(path: AnyPath, *, longest: int = 0, as_data: bool = False) -> Decoded:
     """Reads an image file.
 
     Args:
         path: the file.
         longest: longer side in pixels to which it will be brought, 0 if none: a large one is not decoded in full.
+        as_data: take the samples as they lie in the file: no colour space, no opacity.
 
     Returns:
         Pixels, size and what else is kept; pixels of a large file may be fewer, but at least twice `longest`.
@@ -119,9 +120,10 @@ def decode(path: AnyPath, *, longest: int = 0) -> Decoded:
     """
     with _opened(path, checksum=True) as source:
         height, width = source.size
-        large = LARGE if source.space == SRGB else LARGE // 12  # converting colours takes 0.2 s a megapixel
+        space = SRGB if as_data else source.space
+        large = LARGE if space == SRGB else LARGE // 12  # converting colours takes 0.2 s a megapixel
         color, alpha = source.read(2 * longest if height * width > large else 0)
-        rgb = to_srgb(color, source.space)
+        rgb, alpha = to_srgb(color, space), None if as_data else alpha
         if alpha is not None:
             rgb = rgb * alpha[..., None] + (1 - alpha[..., None])
         turn = _TURNS.get(source.orientation, np.asarray)

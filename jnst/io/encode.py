@@ -102,6 +102,7 @@ def encode(
     recipe: str = "",
     origin: Origin = Origin(),  # noqa: B008 - frozen
     writing: Writing = Writing(),
+    as_data: bool = False,
 ) -> bytes:
     """Encodes a picture in the format of the extension.
 
@@ -112,6 +113,7 @@ def encode(
         recipe: as of `recipe.Recipe.text`, for EXIF, XMP and a PNG's text.
         origin: of the photograph.
         writing: how.
+        as_data: the channels are no colours: without a profile, and rounded without a pattern.
 
     Returns:
         The whole file.
@@ -120,7 +122,7 @@ def encode(
         InputError: as of `require_kind`, or a picture that the format cannot hold.
     """
     kind, pixels, alpha = require_kind(path, writing), np.clip(image[0], 0, 1), origin.alpha
-    profile = srgb_profile()
+    profile = b"" if as_data else srgb_profile()
     if alpha is not None and kind.alpha and writing.alpha == "keep":
         seen = alpha[..., None] > 0.5 / 255  # elsewhere it is the painted colour
         opaque = np.where(seen, alpha[..., None], 1)  # so that on white it is the picture that was painted
@@ -133,7 +135,7 @@ def encode(
             pixels, profile = converted, origin.profile
     if alpha is not None:
         pixels = np.concatenate([pixels, alpha[..., None]], -1)
-    if writing.bits == 16 or kind.is_lossy:
+    if writing.bits == 16 or kind.is_lossy or as_data:
         kind_of_integer = np.uint16 if writing.bits == 16 else np.uint8
         values = np.round(pixels * np.iinfo(kind_of_integer).max).astype(kind_of_integer)
     else:
@@ -201,7 +203,7 @@ def _png_of_16_bits(
     """By imagecodecs, which writes pixels only: what stands beside them goes behind the head."""
     whole = optional.find("imagecodecs").png_encode(values)
     head = 8 + 25  # signature and IHDR
-    beside = _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
+    beside = _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile)) if profile else b""
     if dpi:
         across, down = (round(number / 0.0254) for number in dpi)
         beside += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
@@ -227,7 +229,7 @@ def _tiff_of_16_bits(
         texts.append((_TIFF_XMP, 1, len(packet), packet, True))
     optional.find("tifffile").imwrite(
         whole, values, photometric="rgb", compression="zlib", predictor=True, metadata=None, software=False,
-        iccprofile=profile, extrasamples=["unassalpha"] if values.shape[-1] == 4 else None, extratags=texts,
+        iccprofile=profile or None, extrasamples=["unassalpha"] if values.shape[-1] == 4 else None, extratags=texts,
         **({"resolution": dpi, "resolutionunit": "inch"} if dpi else {}),
     )  # fmt: skip
     return whole.getvalue()

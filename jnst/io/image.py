@@ -98,6 +98,22 @@ def read_origin(path: AnyPath, size: tuple[int, int]) -> Origin:
     return read(path, size=size).origin if origin.is_transparent else origin
 
 
+def load_data(path: AnyPath, *, size: tuple[int, int]) -> NumpyImage:
+    """Reads an image file whose samples are no colours, such as normals: none is converted, opacity does not count.
+
+    Args:
+        path: as of `load`.
+        size: (height, width) to bring the image to.
+
+    Returns:
+        Three channels in [0, 1], equal where the file is greyscale.
+
+    Raises:
+        InputError: as of `load`.
+    """
+    return resize(decode(path, longest=max(size), as_data=True).pixels, *size)
+
+
 def style_mask(origin: Origin) -> Float[np.ndarray, "1 h w 1"] | None:
     """Returns where a photograph is opaque, which is where it is styled; None where all of it is, or nothing.
 
@@ -183,6 +199,7 @@ def save(
     recipe: str = "",
     origin: Origin = Origin(),  # noqa: B008 - a tuple
     writing: Writing = Writing(),  # noqa: B008 - frozen
+    as_data: bool = False,
 ) -> None:
     """Writes an image, in the format of the extension: the whole file or nothing.
 
@@ -193,13 +210,16 @@ def save(
         recipe: how the picture was made, as JSON, for all places that the format has (`jnst.io.recipe`).
         origin: of the photograph, whose EXIF, resolution and opacity go with it.
         writing: bits, colour space, and what of the photograph is kept.
+        as_data: the channels are no colours: no colour profile, no dithering.
 
     Raises:
         InputError: an unknown extension, or a place that cannot be written.
     """
     path = parse_path(path)
     require_image_format(path, writing=writing) if is_object(path) else require_writable(path, writing=writing)
-    content = encode(image, path, description=description, recipe=recipe, origin=origin, writing=writing)
+    content = encode(
+        image, path, description=description, recipe=recipe, origin=origin, writing=writing, as_data=as_data
+    )
     write_whole(path, lambda file: file.write(content))
 
 

@@ -169,7 +169,8 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
                   "batch", "report"):  # fmt: skip
         assert f"{group} options" in shown
     for option in (
-        "-o PATH, --output PATH", "--image-size INT", "--style-scale FLOAT", "--overwrite", "--bits {8,16}",
+        "-o PATH, --output PATH", "--image-size INT", "--style-scale FLOAT",
+        "--texture-maps NAME=PATH ...", "--overwrite", "--bits {8,16}",
         "--alpha {keep,white}",        "--colour-space {srgb,input}", "--keep-gps", "--preset NAME",
         "--list-presets", "--loss {relative,mse,sum}", "--strength FLOAT", "--content-weight FLOAT", "--tv-weight",
         "--content-layers LAYER ...", "--style-layers LAYER ...", "--style-layer-weights FLOAT ...",
