@@ -229,6 +229,16 @@ def test_nothing_is_wider_than_the_window(page, width, language):
     )
 
 
+def test_the_picture_stays_while_the_settings_scroll_but_hides_no_gallery(page):
+    page.look(width=1280, height=700)
+    page.choose()
+    box = "const box = (id) => document.querySelector(id).getBoundingClientRect(); "
+    page.run("document.querySelector('#seed').scrollIntoView({block: 'end'})")
+    assert page.run(box + "return box('#stage').top") >= 0
+    page.run("scrollTo(0, document.body.scrollHeight)")
+    assert page.run(box + "return box('#stage').bottom <= box('#gallery').top")
+
+
 def test_who_wants_no_motion_sees_none(page):
     page.look(motion="reduce")
     assert page.run("return getComputedStyle(document.querySelector('#working i')).animationName") == "none"
@@ -238,7 +248,7 @@ def test_tab_reaches_all_in_the_order_of_the_page(page, browser):
     page.choose()
     page.drafted()
     focusable = "[...document.querySelectorAll('a, button, input, select, summary')]"
-    wanted = page.run(f"return {focusable}.filter((n) => !n.disabled && n.offsetParent).length")
+    wanted = page.run(f"return {focusable}.filter((n) => !n.disabled && n.checkVisibility()).length")
     page.run("document.activeElement.blur(); scrollTo(0, 0)")
     seen = []
     for _ in range(wanted + 5):
