@@ -243,6 +243,7 @@ def test_a_manifest_that_cannot_be_written_is_told_once_and_loses_no_picture(fol
     assert len(outputs(folders)) == 4
 
 
+@pytest.mark.thorough
 def test_two_processes_share_the_jobs(folders):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

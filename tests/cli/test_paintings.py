@@ -89,6 +89,7 @@ def test_a_folder_is_one_style_where_it_is_asked_for(folders):
     assert sorted(path.name for path in (folders / "out").glob("*.png")) == ["a_paintings.png", "b_paintings.png"]
 
 
+@pytest.mark.thorough
 def test_a_batch_paints_what_single_runs_paint(two):
     row = {"content": "photo.png", "style": ["warm.png", "cold.png"], "content_masks": ["left.png", "all"],
            "style_blend_weights": [3, 1], "style_masks": '["all", "all"]', "output": "row.png"}  # fmt: skip

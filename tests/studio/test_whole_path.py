@@ -140,6 +140,7 @@ def test_before_and_after_have_one_size(client):
     assert sizes[0] == sizes[1]
 
 
+@pytest.mark.thorough
 def test_masks_and_weights_are_kept_in_the_recipe(client, tmp_path, capsys):
     status, told = client.ask("POST", f"/api/masks?image={client.photograph}", mask_half())
     assert status == 201

@@ -80,6 +80,7 @@ def test_what_is_pasted_fills_the_first_empty_well(page):
     page.drafted()
 
 
+@pytest.mark.thorough
 def test_every_painting_is_tried_on_the_photograph(page):
     page.choose()
     page.give(png(seed=7), "second.png", to=".well[data-role=painting]")
@@ -91,6 +92,7 @@ def test_every_painting_is_tried_on_the_photograph(page):
     assert page.find("#paintings > li:first-child .thumb").get_attribute("aria-pressed") == "true"
 
 
+@pytest.mark.thorough
 def test_a_mix_has_weights_and_a_mask_is_painted_by_keys(page, browser):
     page.choose()
     page.click("#paintings > li:last-child .plus")
