@@ -28,7 +28,7 @@ from jnst.cli.weights import load_weights
 from jnst.config import check_for_batch
 from jnst.errors import InputError
 from jnst.io.manifest import Manifest, is_begun, open_manifest, read_facts
-from jnst.io.paths import AnyPath, listdir
+from jnst.io.paths import AnyPath, listdir, path_errors
 from jnst.io.stores import is_object
 from jnst.io.suffixes import picture_suffixes
 from jnst.io.tars import expand, members, pack, split_key, unpack
@@ -94,6 +94,10 @@ def run_tars(options: Options) -> int:
     share = require_share(options.batch) or Share()
     check_for_batch(make_config(options), normalized=options.weight.normalize_with is not None)
     jobs = [job for job in list_tars(options, out) if share.count == 1 or share.has(job.output.name)]
+    for job in jobs:
+        with path_errors(job.tar):
+            if not is_object(job.tar) and not job.tar.is_file():  # of a store it is told when its turn comes
+                raise InputError(f"{job.tar}: no such file; give the path of a tar")
     make_folder(out)
     if not (is_begun(out) or options.file.overwrite) and (taken := listdir(out) & {job.output.name for job in jobs}):
         raise InputError(f"{out / min(taken)} exists; give --overwrite to replace it, or another -o")
@@ -156,7 +160,8 @@ def _paint_all(
         try:
             painted = paint_tar(job, manifest, options, weights, signals, prefix=prefix)
         except InputError as error:
-            painted = Painted(failures=(f"{job.tar}: {render(error)}",))
+            reason = render(error)
+            painted = Painted(failures=(reason if reason.startswith(str(job.tar)) else f"{job.tar}: {reason}",))
         pictures += painted.pictures
         broken += painted.failures
         for line in painted.failures:

@@ -92,14 +92,13 @@ def test_a_broken_picture_and_a_broken_tar_fail_alone(shards, capsys):
     pack(shards / "in-1.tar", [("good.png", shards / "photos" / "b.png"), ("bad.png", b"no picture")])
     (shards / "in-2.tar").write_text("no tar")
     pack(shards / "in-3.tar", [("a.txt", b"no picture")])
-    assert paint(shards, "--quiet", tar="in-{1..4}.tar") == 1
+    assert paint(shards, "--quiet", tar="in-{1..3}.tar") == 1
     shown = capsys.readouterr().err
     assert shown.count("in-1.tar, bad: ") == 2
-    assert "in-2.tar: " in shown
     assert "is no tar that can be read" in shown
     assert "in-3.tar: holds no picture" in shown
-    assert "in-4.tar: no such file" in shown or "in-4.tar: no such file" in shown.replace(f"{shards}/", "")
-    assert "5 failed" in shown
+    assert shown.count("in-2.tar") == 1
+    assert "4 failed" in shown
     names = contents(shards / "out" / "in-1.tar")
     assert {split_key(name)[0] for name in names} == {"good_x", "good_y"}
 
@@ -113,6 +112,9 @@ def test_what_cannot_be_is_refused(shards, capsys):
     ):
         assert paint(shards, *arguments) == 2
         assert message in capsys.readouterr().err
+    assert paint(shards, tar="in-{0..2}.tar") == 2
+    assert "in-2.tar: no such file; give the path of a tar" in capsys.readouterr().err
+    assert not (shards / "out").exists()
     assert paint(shards, tar="in-{1..0}.tar") == 2
     assert "{1..0} ends before it begins" in capsys.readouterr().err
     (shards / "out").mkdir()
