@@ -56,15 +56,15 @@ def test_an_id_leads_nowhere(client, key, tmp_path):
 
 
 def test_two_gigabytes_are_refused_before_they_come(client, tmp_path):
-    head = client.head("POST", "/api/images?role=photograph", Content_Length=str(2 * 10**9))
-    with contextlib.closing(client.connect(head)) as bare:
-        answer = b"".join(iter(lambda: bare.recv(4000), b""))  # until the server closes it
-    assert answer.startswith(b"HTTP/1.1 413")
-    assert b"at most 200 MB" in answer
+    """The head alone is sent: a body on its way would break off where the server closes."""
+    for path, count, most in (("/api/images?role=photograph", 2 * 10**9, MOST_UPLOAD), ("/api/plan", 10**6 + 1, 10**6)):
+        head = client.head("POST", path, Content_Length=str(count))
+        with contextlib.closing(client.connect(head)) as bare:
+            answer = b"".join(iter(lambda: bare.recv(4000), b""))  # until the server closes it
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert f"at most {most // 10**6} MB".encode() in answer
     assert MOST_UPLOAD == 200 * 10**6
     assert left_in(tmp_path, "incoming") == left_in(tmp_path, "uploads") == []
-    status, _ = client.ask("POST", "/api/plan", b"[" * (10**6 + 1))
-    assert status == 413
 
 
 def test_a_stream_without_end_is_cut_off(tmp_path):
