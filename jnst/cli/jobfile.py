@@ -101,12 +101,11 @@ class Manner(NamedTuple):
     """of a style of several, or with masks"""
 
 
-def manners_of(options: Options, *, quiet: bool = False) -> list[Manner]:
+def manners_of(options: Options) -> list[Manner]:
     """Returns every manner that the command line names.
 
     Args:
         options: with a painting, several as one style, or a folder of them.
-        quiet: whether to leave out what a folder holds beside them.
 
     Raises:
         InputError: no painting.
@@ -114,7 +113,7 @@ def manners_of(options: Options, *, quiet: bool = False) -> list[Manner]:
     if is_blend(options):
         paintings = paintings_of(options)
         return [Manner(paintings[0].path, style_name(options), paintings)]
-    paths = list_images(options.style, quiet=quiet or options.report.quiet)
+    paths = list_images(options.style, quiet=options.report.quiet)
     return [Manner(path, path.stem) for path in paths]
 
 

@@ -47,6 +47,7 @@ class TarJob:
     output: AnyPath
     rows: tuple[BatchRow, ...]
     """the tar in each manner, as if it were a photograph"""
+    manners: tuple[Manner, ...]
 
     def record(self) -> dict[str, Any]:
         """Returns what tells it from another one, as JSON has it."""
@@ -60,8 +61,6 @@ class Painted:
     pictures: int = 0
     failures: tuple[str, ...] = ()
     """one line each"""
-    stopped: bool = False
-    """before it was done"""
 
 
 def is_tars(options: Options) -> bool:
@@ -93,7 +92,7 @@ def run_tars(options: Options) -> int:
         raise InputError("tars are shared by `shard`; leave out `coordinator`, `processes` and `process`")
     share = require_share(options.batch) or Share()
     check_for_batch(make_config(options), normalized=options.weight.normalize_with is not None)
-    jobs = [job for job in list_tars(options, out) if share.count == 1 or share.has(job.output.name)]
+    jobs = [job for job in list_tars(options, out) if share.has(job.output.name)]
     for job in jobs:
         with path_errors(job.tar):
             if not is_object(job.tar) and not job.tar.is_file():  # of a store it is told when its turn comes
@@ -117,10 +116,11 @@ def list_tars(options: Options, out: AnyPath) -> list[TarJob]:
     Raises:
         InputError: a range that ends before it begins, a tar of a name that is taken, no painting.
     """
-    jobs, manners = dict[str, TarJob](), manners_of(options)
+    jobs, manners = dict[str, TarJob](), tuple(manners_of(options))
     for tar in expand(str(options.content)):
         output = out / f"{split_key(tar.name)[0]}.tar"
-        if jobs.setdefault(output.name, job := TarJob(tar, output, _rows(tar, output, manners, options))) is not job:
+        job = TarJob(tar, output, _rows(tar, output, manners, options), manners)
+        if jobs.setdefault(output.name, job) is not job:
             raise InputError(f"{output} would be written twice; give tars of different names")
         if output == tar:
             raise InputError(f"{tar} would be replaced by its own pictures; give another -o")
@@ -162,13 +162,13 @@ def _paint_all(
         except InputError as error:
             reason = render(error)
             painted = Painted(failures=(reason if reason.startswith(str(job.tar)) else f"{job.tar}: {reason}",))
+        if painted is None:
+            log(f"stopped; {len(jobs) - len(todo) + k} of {counted(len(jobs), 'tar')} are done; begin again to go on")
+            return exit_code(signals[0])
         pictures += painted.pictures
         broken += painted.failures
         for line in painted.failures:
             log(line)
-        if painted.stopped or signals:
-            log(f"stopped; {len(jobs) - len(todo) + k} of {counted(len(jobs), 'tar')} are done; begin again to go on")
-            return exit_code(signals[0])
     if broken:
         log(f"{len(broken)} failed")
     say(f"{options.file.output}  ({counted(pictures, 'picture')} in {counted(len(todo), 'tar')})", quiet=quiet)
@@ -177,7 +177,7 @@ def _paint_all(
 
 def paint_tar(
     job: TarJob, manifest: Manifest, options: Options, weights: "Weights", signals: Sequence[int], *, prefix: str
-) -> Painted:
+) -> Painted | None:
     """Paints the photographs of a tar into a tar.
 
     Args:
@@ -189,7 +189,7 @@ def paint_tar(
         prefix: of the bar.
 
     Returns:
-        What became of it.
+        What became of it; None where a signal came before it was done.
 
     Raises:
         InputError: a tar that cannot be read or written, or has no picture.
@@ -202,8 +202,7 @@ def paint_tar(
         found = unpack(job.tar, photographs, suffixes=picture_suffixes())
         if not found:
             raise InputError("holds no picture; it needs files such as KEY.jpg or KEY.png")
-        manners = manners_of(options, quiet=True)
-        rows = {key: _rows(path, pictures / path.name, manners, options) for key, path in found.items()}
+        rows = {key: _rows(path, pictures / path.name, job.manners, options) for key, path in found.items()}
         every = [row for of_one in rows.values() for row in of_one]
         begun = open_manifest(pictures, "", manifest.network)
         todo = [row for row in every if not begun.has(row)]
@@ -213,9 +212,9 @@ def paint_tar(
             slots = open_slots(pictures, every, Share(), options)
             failed = paint(todo, begun, reporter, options, weights, signals, slots=slots) if todo else {}
         if signals:
-            return Painted(stopped=True)
+            return None
         reasons = {row.output.name: reason for row, reason in failed.items()}
-        count = pack(job.output, _samples(rows, manners, pictures))
+        count = pack(job.output, _samples(rows, job.manners, pictures))
         manifest.add(job, {"pictures": count, "failures": reasons})
         shutil.rmtree(work, ignore_errors=True)
     names = {row.output.name: key for key, of_one in rows.items() for row in of_one}

@@ -57,8 +57,9 @@ class Access:
         Args:
             host: of the request's header, with the port.
         """
-        name, _, port = host.lower().rpartition(":")
-        if name == "" or port != str(self.port):
+        host = host.lower()
+        name = host.removesuffix(f":{self.port}")
+        if name == host and self.port != 80:  # which browsers leave out
             return False
         if name in LOCAL:
             return True

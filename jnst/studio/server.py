@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jnst.config import Config
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io import optional
-from jnst.io.paths import single_line
 from jnst.studio.app import Studio, make_app
 from jnst.studio.bodies import MOST_UPLOAD
 from jnst.studio.events import Broker

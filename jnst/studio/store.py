@@ -24,12 +24,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io import image
 from jnst.io.atomic import sweep, write_whole
 from jnst.io.checksums import checksum
 from jnst.io.decode import read_head
-from jnst.io.paths import single_line
 
 Role = Literal["photograph", "painting", "result", "mask"]
 EXAMPLES: tuple[tuple[str, Role], ...] = (
@@ -128,6 +127,9 @@ class Store:
         self._images |= {record["id"]: Upload(**record) for record in self._records("images", Upload)}
         self._results = {record["id"]: Picture(**record) for record in self._records("results", Picture)}
         self._jobs = {record["id"]: record for record in self._records("jobs", None)}
+        for upload in self._images.values():
+            if upload.role == "mask":  # of a page that is closed; those of waiting jobs are needed
+                self._images[upload.id] = replace(upload, deleted=True)
         self._sweep_uploads()
 
     def close(self) -> None:
@@ -167,7 +169,7 @@ class Store:
             InputError: no image, or no room.
         """
         name, (height, width), sha = clean_name(name), read_head(path).size, checksum(path)
-        key = hashlib.sha256(f"{role}:{sha}".encode()).hexdigest()[:16]
+        key = _id_of(role, sha)
         upload = Upload(key, name, role, width, height, sha)
         with self._files:
             there = self._images.get(key)
@@ -381,6 +383,11 @@ def _get(records: dict[str, Any], key: str, what: str) -> Any:
     return records[key]
 
 
+def _id_of(role: Role, sha256: str) -> str:
+    """The id of an image: equal files for one purpose are one."""
+    return hashlib.sha256(f"{role}:{sha256}".encode()).hexdigest()[:16]
+
+
 def _ids_of(request: Any) -> Iterator[str]:
     """Ids of the images in a job's request, as it lies in a file."""
     for key, value in request.items() if isinstance(request, dict) else ():
@@ -407,8 +414,7 @@ def _examples() -> Iterator[Upload]:
         path = _EXAMPLES_FOLDER / name
         if path.exists():
             sha, (height, width) = checksum(path), read_head(path).size
-            key = hashlib.sha256(f"{role}:{sha}".encode()).hexdigest()[:16]
-            yield Upload(key, name, role, width, height, sha, example=True)
+            yield Upload(_id_of(role, sha), name, role, width, height, sha, example=True)
 
 
 def require_readable(path: Path) -> image.Photograph:

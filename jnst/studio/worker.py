@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jnst.config import Config
-from jnst.errors import InputError
+from jnst.errors import InputError, single_line
 from jnst.io.atomic import UnwritableError, write_whole
-from jnst.io.paths import single_line
 from jnst.studio.events import Broker
 from jnst.studio.jobs import RANKS, Job, Pace, now
 from jnst.studio.settings import parse_order

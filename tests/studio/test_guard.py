@@ -119,6 +119,13 @@ def test_a_password_is_of_no_use_where_there_is_none():
     assert not Access(1).allows_host("10.0.0.1:1")
 
 
+@pytest.mark.parametrize(("port", "host", "allowed"), [(80, "127.0.0.1", True), (80, "localhost:80", True),
+    (80, "127.0.0.1:81", False), (80, "evil.example", False), (80, "", False), (8080, "127.0.0.1", False),
+    (8080, "127.0.0.1:80", False)])  # fmt: skip
+def test_a_browser_leaves_the_usual_port_out(port, host, allowed):
+    assert Access(port).allows_host(host) == allowed
+
+
 def test_a_broken_request_is_no_trouble(client):
     bare = client.connect("GARBAGE\r\n\r\n")
     assert bare.recv(100).startswith(b"HTTP/1.1 400")

@@ -30,6 +30,13 @@ def result(photograph, painting, key="00000000000000aa"):
     return Picture(key, "a-b", 8, 8, "2026-11-27T00:00:00Z", photograph.id, [painting.id], {}, 0.5, 1.0, "{}")
 
 
+def add_result(store):
+    """Its key; of examples."""
+    photograph, painting, *_ = store.images()
+    store.add_result(result(photograph, painting), np.zeros((1, 8, 8, 3), np.float32))
+    return "00000000000000aa"
+
+
 def again(store):
     store.close()
     return Store(store.folder)
@@ -85,6 +92,20 @@ def test_what_a_killed_server_left_is_swept(store):
     (store.folder / "uploads" / "dead").write_bytes(b"no record names it")
     store = again(store)
     assert [left_in(store.folder, name) for name in ("incoming", "uploads", "results")] == [[], [painting.sha256], []]
+    store.close()
+
+
+def test_masks_stay_as_long_as_the_server_or_a_job_that_waits(store):
+    first, second = add(store, "mask.png", "mask", seed=1), add(store, "mask.png", "mask", seed=2)
+    part = {"image": "x", "mask": second.id}
+    store.keep_job({"id": "00000000000000bb", "request": {"photograph": "x", "paintings": [part]}})
+    store.delete_result(add_result(store))
+    assert store.file_of(store.image(first.id)).exists()
+    store = again(store)
+    assert left_in(store.folder, "uploads") == [second.sha256]
+    assert store.image(second.id).role == "mask"
+    store.drop_job("00000000000000bb")
+    assert left_in(store.folder, "uploads") == left_in(store.folder, "images") == []
     store.close()
 
 
