@@ -57,6 +57,17 @@ def test_one_command_writes_the_picture_beside_the_content(files, capsys):
     assert recipe["image_size"] == [32, 48]
 
 
+def test_programs_are_kept_unless_the_user_wants_none(files, monkeypatch):
+    """What is kept, and that nothing is without it: tests/io/test_compile_cache.py."""
+    kept = []
+    monkeypatch.setattr("jnst.io.compile_cache.keep_compiled", lambda: kept.append(True))
+    assert paint_one(files, "--quiet") == 0
+    assert not kept
+    names = [str(files / name) for name in ("photo.png", "painting.png")]
+    assert main([*names, *FAST[: FAST.index("--no-compilation-cache")], "--quiet", "--overwrite"]) == 0
+    assert kept == [True]
+
+
 def test_quiet_prints_nothing(files, capsys):
     assert paint_one(files, "--quiet", "-o", files / "out.jpg") == 0
     assert capsys.readouterr() == ("", "")
