@@ -1,5 +1,6 @@
 """Eight fake CPU devices, strict shapes, which tests are fast, and what several test files share."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 # users have it is run by `./scripts/test --all` and by the tests that give a process of their own other XLA_FLAGS.
 PLAIN_CODE = (
     "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
     "--xla_cpu_use_fusion_emitters=false",
     "--xla_cpu_parallel_codegen_split_count=1",
 )
@@ -57,6 +59,9 @@ from jnst.io import weights
 from jnst.io.weights import Weights
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Tracing makes many small objects that live on: looking through all of them again and again is a twentieth of the time.
+gc.set_threshold(100_000, 20, 100)
 
 # few cases, no deadline: what is slow is the first one, which compiles or opens files
 hypothesis.settings.register_profile(

@@ -68,7 +68,7 @@ def killed(path, at, config, weights, **more):
 @pytest.mark.parametrize(
     ("settings", "more"),
     [
-        pytest.param({}, {}, id="lbfgsb"),
+        pytest.param({}, {}, id="lbfgsb", marks=pytest.mark.thorough),  # as bfloat16, but for the type
         pytest.param({"history_dtype": "bfloat16"}, {}, id="bfloat16"),
         pytest.param({"optimizer": "adam"}, {}, id="adam", marks=pytest.mark.thorough),
         pytest.param(

@@ -11,7 +11,7 @@ from jnst.io import image
 @pytest.fixture(scope="module")
 def pair():
     """A photograph and a painting of one size."""
-    return tuple(image.load(EXAMPLES / name, size=(64, 96)) for name in ("cat.png", "swirls.jpg"))
+    return tuple(image.load(EXAMPLES / name, size=(48, 64)) for name in ("cat.png", "swirls.jpg"))
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,9 @@ def test_a_batch_of_padded_images_paints_what_single_runs_paint(vgg16: Weights, 
 
 def test_eight_devices_paint_what_one_paints(vgg16: Weights, singles):
     mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
-    compare(list(stylize_many(jobs_of(), vgg16, config=SMALL, batch_size=1, mesh=mesh)), singles)
+    jobs = jobs_of()[:4]  # of one program
+    found = list(stylize_many(jobs, vgg16, config=SMALL, batch_size=1, mesh=mesh))
+    compare(found, {job.name: singles[job.name] for job in jobs})
 
 
 @pytest.mark.thorough

@@ -129,6 +129,7 @@ def test_maps_of_another_shape_are_refused_and_a_callback_ends_the_work(vgg16: W
     with pytest.raises(InputError, match=r"map height must have the albedo's shape \(1, 48, 64, 3\), got \(1, 64, 48"):
         paint_maps({"height": material(64, 48)}, source, source, TEXTURE, vgg16)
     maps, told = {"a": roughness(source), "b": source, "c": source}, []
-    done = paint_maps(maps, source, source, TEXTURE, vgg16, callback=lambda name, _: told.append(name) or "b" in told)
+    config = dataclasses.replace(TEXTURE, tileable="xy", iterations=4)  # the program of `painted`
+    done = paint_maps(maps, source, source, config, vgg16, callback=lambda name, _: told.append(name) or "b" in told)
     assert "a" in done
     assert "c" not in {*done, *told}

@@ -71,12 +71,13 @@ def test_history_tells_every_iteration(vgg16: Weights):
     "settings",
     [
         {"optimizer": "adam"},
-        {"loss": "mse"},
+        {"loss": "mse", "history_dtype": "bfloat16", "checkpoint": True},
+        pytest.param({"loss": "mse"}, marks=pytest.mark.thorough),
         pytest.param({"loss": "sum"}, marks=pytest.mark.thorough),
         pytest.param({"tv_weight": 10.0}, marks=pytest.mark.thorough),
-        {"history_dtype": "bfloat16"},
+        pytest.param({"history_dtype": "bfloat16"}, marks=pytest.mark.thorough),
         pytest.param({"precision": "bfloat16"}, marks=pytest.mark.thorough),
-        {"checkpoint": True},
+        pytest.param({"checkpoint": True}, marks=pytest.mark.thorough),
     ],
 )
 def test_other_settings_descend_too(vgg16: Weights, settings):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import jax
+import pytest
 from cli_helpers import paint_folders, paint_one
 from helpers import FAST_BATCH, ROOT
 from PIL import Image
@@ -63,15 +64,22 @@ def paint(files, name, *more):
     return paint_one(files, *TWO_SCALES, "-o", files / f"{name}.png", "--trace", files / f"{name}.jsonl", *more)
 
 
-def test_killed_three_times_the_picture_is_that_of_an_undisturbed_run(files, capsys):
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param([(1, 1)], id="once"),  # in the second scale; where else: tests/test_checkpoints.py
+        pytest.param([(0, 1), (1, -1), (1, 1)], id="three times", marks=pytest.mark.thorough),
+    ],
+)
+def test_killed_the_picture_is_that_of_an_undisturbed_run(files, capsys, kills):
     assert paint(files, "undisturbed") == 0
     kept = files / "run.ckpt"
     command = [files / "photo.png", files / "painting.png", "--backbone", "vgg16", *TWO_SCALES,
                "--no-compilation-cache", "-o", files / "out.png", "--trace", files / "out.jsonl", "--save-every", 2,
                "--checkpoint-file", kept]  # fmt: skip
-    assert "going on" not in killed((0, 1), *command)
+    assert "going on" not in killed(kills[0], *command)
     assert not (files / "out.png").exists()
-    for at in ((1, -1), (1, 1)):
+    for at in kills[1:]:
         assert f"{kept}: going on after iteration" in killed(at, *command)
     loaded = CheckpointFile(kept).load()
     assert loaded is not None

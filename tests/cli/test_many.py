@@ -161,7 +161,8 @@ def start(folder, *more):
     """The same command in a process of its own."""
     command = [sys.executable, "-m", "jnst", folder / "photos", folder / "paintings", "-o", folder / "out"]
     command += [*FAST_BATCH, *SHALLOW]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
+    one = os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": one}
     return subprocess.Popen(list(map(str, [*command, *more])), env=environment, stderr=subprocess.PIPE, text=True)
 
 

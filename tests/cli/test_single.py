@@ -57,6 +57,17 @@ def test_one_command_writes_the_picture_beside_the_content(files, capsys):
     assert recipe["image_size"] == [32, 48]
 
 
+def test_programs_are_kept_unless_the_user_wants_none(files, monkeypatch):
+    """What is kept, and that nothing is without it: tests/io/test_compile_cache.py."""
+    kept = []
+    monkeypatch.setattr("jnst.io.compile_cache.keep_compiled", lambda: kept.append(True))
+    assert paint_one(files, "--quiet") == 0
+    assert not kept
+    names = [str(files / name) for name in ("photo.png", "painting.png")]
+    assert main([*names, *FAST[: FAST.index("--no-compilation-cache")], "--quiet", "--overwrite"]) == 0
+    assert kept == [True]
+
+
 def test_quiet_prints_nothing(files, capsys):
     assert paint_one(files, "--quiet", "-o", files / "out.jpg") == 0
     assert capsys.readouterr() == ("", "")
@@ -307,7 +318,7 @@ def test_the_real_thing(tmp_path):
 def test_ctrl_c_writes_the_best_image_so_far_and_exits_130(files):
     command = [sys.executable, "-m", "jnst", files / "photo.png", files / "painting.png", *FAST, *SHALLOW]
     command += ["--iterations", "1000000", "-o", files / "out.png", "--trace", files / "run.jsonl"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env=environment)  # fmt: skip
     deadline = time.monotonic() + 120

@@ -88,9 +88,8 @@ def test_a_photograph_of_another_size_compiles_nothing(start, tmp_path):
     assert not traced
 
 
-@pytest.mark.parametrize(
-    "off", ["flag", *(pytest.param(k, marks=pytest.mark.thorough) for k in ("variable", "directory"))]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("off", ["flag", "variable", "directory"])
 def test_the_user_may_have_none(off, start, tmp_path):
     if off == "flag":
         assert finish(start("a", "--no-compilation-cache")) == (0, 0, 1)

@@ -42,8 +42,17 @@ CONVOLUTIONS = {
 
 
 @pytest.mark.parametrize("kind", CONVOLUTIONS)
-@pytest.mark.parametrize("tileable", AXES)
-@pytest.mark.parametrize("shape", [(2, 7, 9, 4), (1, 1, 2, 3), (1, 8, 8, 4)])
+@pytest.mark.parametrize(
+    ("shape", "tileable"),
+    [
+        *(((2, 7, 9, 4), tileable) for tileable in AXES),
+        *(
+            pytest.param(shape, tileable, marks=[pytest.mark.thorough] if tileable != "xy" else [])
+            for shape in ((1, 1, 2, 3), (1, 8, 8, 4))
+            for tileable in AXES
+        ),
+    ],
+)
 def test_the_opposite_edge_takes_the_place_of_zeros_in_both_directions(shape, tileable, kind):
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(0), 3)
@@ -67,7 +76,7 @@ def maps_and_gradient(params, image, layers, **options):
     return maps, pull(jax.tree.map(jnp.sin, maps))[0]
 
 
-@pytest.mark.parametrize("tileable", ["x", "xy"])
+@pytest.mark.parametrize("tileable", [pytest.param("x", marks=pytest.mark.thorough), "xy"])
 def test_a_shift_by_the_stride_shifts_the_maps_and_the_gradient(tileable, random_vgg19):
     layers, image = ("conv1_1", "conv3_1"), picture(32, 40)
     params = vgg.prepare_for_inference(random_vgg19, layers)

@@ -191,8 +191,15 @@ def test_every_text_is_there_twice_with_the_same_values(page, browser):
         assert all(languages), key
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (390, "dark"),
+        pytest.param(1280, "dark", marks=pytest.mark.thorough),
+        pytest.param(390, "light", marks=pytest.mark.thorough),
+    ],
+)
 def test_for_everyone_by_axe(page, browser, axe, scheme, width):
     page.look(width=width, scheme=scheme, motion="reduce")
     page.run(axe)
@@ -217,8 +224,10 @@ def test_for_everyone_by_axe(page, browser, axe, scheme, width):
     assert violations() == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(
+    ("width", "language"),
+    [(390, "en"), (390, "de"), (1280, "de"), pytest.param(1280, "en", marks=pytest.mark.thorough)],
+)
 def test_nothing_is_wider_than_the_window(page, width, language):
     page.look(width=width)
     if language == "de":
