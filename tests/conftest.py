@@ -60,7 +60,7 @@ from jnst.io.weights import Weights
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Tracing makes many small objects that live on: looking through all of them again and again is a twentieth of the time.
+# Tracing makes many small objects that live on, and looking through all of them again and again takes time.
 gc.set_threshold(100_000, 20, 100)
 
 # few cases, no deadline: what is slow is the first one, which compiles or opens files
