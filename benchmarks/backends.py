@@ -51,20 +51,21 @@ class Contender:
 CONTENDERS = {
     "default": Contender(),
     "outside a loop": Contender(program="plain"),
-    "direct": Contender(without=("winograd",)),
-    "JAX's gradient of convolutions": Contender(without=("winograd", "conv3x3")),
+    "gradient in tiles of 2": Contender(without=("gradient tiles",)),
+    "direct": Contender(without=("winograd", "gradient tiles")),
+    "JAX's gradient of convolutions": Contender(without=("winograd", "gradient tiles", "conv3x3")),
     "Gram not by strips": Contender(without=("strips",)),
     "no order of readings": Contender(without=("tap", "wait")),
     "reduce_window": Contender(without=("max_pool",)),
-    "no rule at all": Contender(without=("winograd", "conv3x3", "strips", "tap", "wait", "max_pool")),
+    "no rule at all": Contender(without=("winograd", "gradient tiles", "conv3x3", "strips", "tap", "wait", "max_pool")),
     "YNNPACK off": Contender(YNN),
-    "YNNPACK off, direct": Contender(YNN, without=("winograd",)),
+    "YNNPACK off, direct": Contender(YNN, without=("winograd", "gradient tiles")),
     "YNNPACK off, no rule at all": Contender(
-        YNN, without=("winograd", "conv3x3", "strips", "tap", "wait", "max_pool")
+        YNN, without=("winograd", "gradient tiles", "conv3x3", "strips", "tap", "wait", "max_pool")
     ),
     "YNNPACK with elementwise": Contender(f"{YNN}+LIBRARY_FUSION_TYPE_ELTWISE"),
     "oneDNN": Contender("--xla_cpu_use_onednn=true"),
-    "oneDNN, direct": Contender("--xla_cpu_use_onednn=true", without=("winograd",)),
+    "oneDNN, direct": Contender("--xla_cpu_use_onednn=true", without=("winograd", "gradient tiles")),
     "torch": Contender(program="torch"),
     "torch, channels last": Contender(program="torch, channels last"),
 }  # fmt: skip
@@ -82,13 +83,14 @@ def leave_out(rule: str) -> None:
     """Replaces one of jnst's own rules by what JAX does by itself, for the rest of this process.
 
     Args:
-        rule: "winograd", "conv3x3", "strips", "tap", "wait" or "max_pool".
+        rule: "winograd", "gradient tiles", "conv3x3", "strips", "tap", "wait" or "max_pool".
     """
     from jnst.losses import objective, statistics
     from jnst.network import conv, vgg
 
     replacements: dict[str, tuple[Any, str, Any]] = {
         "winograd": (vgg, "WINOGRAD_CHANNELS", 10**6),
+        "gradient tiles": (vgg, "GRADIENT_CHANNELS", 10**6),
         "conv3x3": (vgg, "conv3x3", conv._convolve),
         "strips": (statistics, "_gram_by_strips", statistics._plain_gram),
         "tap": (vgg, "tap_with_barrier", _plain_tap),

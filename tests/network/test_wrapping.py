@@ -31,7 +31,8 @@ def plain_conv(x, kernel, tileable):
 
 
 def by_winograd(tile, x, kernel):
-    return conv.winograd_conv3x3(x, winograd.transform_kernel(kernel, tile))
+    """Its gradient in the kernel is of the first: the second has none."""
+    return conv.prepared_conv3x3(x, *(winograd.transform_kernel(kernel, tile),) * 2)
 
 
 CONVOLUTIONS = {
