@@ -106,7 +106,7 @@ def test_each_image_has_its_own_weights_and_its_own_number_of_iterations(vgg16: 
     np.testing.assert_allclose(np.asarray(found["kept"].image), jobs[2].content.load(), atol=1e-6)
     assert found[0, 0].iterations == 4
     single = stylize(jobs[1].content.load(), jobs[1].style.load(), light, vgg16)
-    np.testing.assert_allclose(np.asarray(found["light"].image), single.image, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(found["light"].image), single.image, atol=3e-4)
 
 
 def test_scales_follow_each_other_in_a_batch(vgg16: Weights):
