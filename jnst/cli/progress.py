@@ -214,8 +214,9 @@ class BatchReporter:
             failures: jobs that have no picture.
             share: of the whole work that is done, 0 to 1.
         """
-        self.finished, self.failures, self.share = finished, failures, share
-        self._report()
+        if (finished, failures, share) != (self.finished, self.failures, self.share):
+            self.finished, self.failures, self.share = finished, failures, share
+            self._report()
 
     def picture_done(self) -> None:
         """Counts a picture."""

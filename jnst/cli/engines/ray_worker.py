@@ -6,7 +6,10 @@ It gets descriptions of rows only; photographs, weights and results never pass t
 import contextlib
 import io
 import os
+import signal
 import socket
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -79,6 +82,20 @@ class Outcome:
     """pictures at a time, by the programs' names, as the memory allowed"""
 
 
+PARENT_SECONDS = 0.2  # between two looks at it
+
+
+def _end_with_parent() -> None:
+    """Ends this process when Ray's process of this machine has gone, as it goes with a local run's driver that is killed.
+
+    Ray does so after some 5 s, in which the run that is begun again would meet workers of the one before.
+    """
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Worker:
     """One device."""
 
@@ -103,6 +120,7 @@ class Worker:
         Returns:
             Why it cannot, or what it has found.
         """
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         told = io.StringIO()
         try:
             with contextlib.redirect_stderr(told):
