@@ -31,6 +31,10 @@ STORE_BYTES = 80 * 2**20
 """of a local cluster's object store, the least that Ray takes: nothing of size lies there"""
 ROWS_A_LOOK = 200  # of which a worker reads the heads in one task
 ANSWER_SECONDS = 5.0  # for a cluster's address
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""of HTTP/2, which the head speaks: preface and empty settings (RFC 9113, 3.4)"""
+SETTINGS = b"\4"
+"""the type of the frame that answers"""
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_TRAIN_V2_ENABLED": "0"}
 
 
@@ -71,12 +75,8 @@ def connect(batch: BatchOptions) -> None:
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     if batch.address not in (None, "auto"):
-        host, port = batch.address.rsplit(":", 1)
-        try:
-            socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
-        except (OSError, OverflowError) as error:
-            raise InputError(f"`address` {batch.address}: no answer ({single_line(error)}); give HOST:PORT of a Ray "
-                             "cluster's head, or none for a cluster of this machine") from None  # fmt: skip
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # in this process alone: each of its tries is a line
+        require_answer(batch.address)
     local: dict[str, Any] = {}
     if batch.address is None:
         local = {"num_cpus": max(os.cpu_count() or 1, batch.workers), "object_store_memory": STORE_BYTES,
@@ -95,6 +95,27 @@ def connect(batch: BatchOptions) -> None:
             signal.signal(signal.SIGTERM, before)  # Ray's own ends the program with another exit code
     with contextlib.suppress(Exception):  # Ray prints of each dead worker ten lines; jnst tells it in one
         find("ray._private.ray_logging").global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
+
+
+def require_answer(address: str) -> None:
+    """Refuses an address at which nothing speaks as the head of a Ray cluster does; Ray itself would try for minutes.
+
+    Args:
+        address: HOST:PORT.
+
+    Raises:
+        InputError: nothing answers in time, or something else.
+    """
+    host, port = address.rsplit(":", 1)
+    hint = "give HOST:PORT of a Ray cluster's head, or none for a cluster of this machine"
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS) as head:
+            head.sendall(GREETING)
+            answer = head.recv(9)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"`address` {address}: no answer ({single_line(error)}); {hint}") from None
+    if answer[3:4] != SETTINGS:
+        raise InputError(f"`address` {address}: what answers there is no Ray cluster; {hint}")
 
 
 class RayEngine:

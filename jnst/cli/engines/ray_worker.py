@@ -86,7 +86,7 @@ PARENT_SECONDS = 0.2  # between two looks at it
 
 
 def _end_with_parent() -> None:
-    """Ends this process when Ray's process of this machine has gone, as it goes with a local run's driver that is killed.
+    """Ends this process when Ray's on this machine has gone, as it goes with a local run's driver that is killed.
 
     Ray does so after some 5 s, in which the run that is begun again would meet workers of the one before.
     """
