@@ -12,7 +12,9 @@ from jnst.io import image
 from jnst.jobs import Job, Picture
 from jnst.scheduler import stylize_many
 
-CONFIG = Config(content_layers=("conv2_1",), style_layers=("conv1_1",), iterations=2, scales=1, style_pyramid_levels=1)
+CONFIG = Config(
+    content_layers=("conv2_1",), style_layers=("conv1_1",), iterations=2, scales=("1",), style_pyramid_levels=1
+)
 
 
 @pytest.fixture
