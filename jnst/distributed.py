@@ -31,11 +31,12 @@ from jnst.io import decode, image
 from jnst.io import weights as weight_files
 from jnst.io.paths import AnyPath, parse_path
 from jnst.jobs import Job, Picture
+from jnst.network.architecture import Backbone
 from jnst.records import Result
 from jnst.scheduler import stylize_many
 from jnst.sizes import content_size, style_size
 
-BACKBONES = ("auto", "vgg19", "vgg16")
+BACKBONES: tuple[Backbone, ...] = ("auto", "vgg19", "vgg16")
 Style = str | AnyPath | np.ndarray
 """a path or an address, or pixels as of the column `image`"""
 

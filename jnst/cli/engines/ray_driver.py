@@ -160,6 +160,8 @@ class RayEngine:
         tasks = deque(self._task(chunk, todo, slots) for chunk in chunks)
 
         def tick() -> None:
+            if signals.count(signal.SIGINT) > 1:  # what the handler has raised, Ray may have swallowed
+                raise KeyboardInterrupt
             if signals:
                 tasks.clear()
                 self.pool.stop(signals[0])
