@@ -36,7 +36,7 @@ from jnst.records import Result
 from jnst.scheduler import stylize_many
 from jnst.sizes import content_size, style_size
 
-BACKBONES: tuple[Backbone, ...] = ("auto", "vgg19", "vgg16")
+BACKBONES: dict[str, Backbone] = {"auto": "auto", "vgg19": "vgg19", "vgg16": "vgg16"}
 Style = str | AnyPath | np.ndarray
 """a path or an address, or pixels as of the column `image`"""
 
@@ -66,7 +66,7 @@ class Painter:
         several = isinstance(styles, Mapping | list | tuple)
         named = dict(styles) if isinstance(styles, Mapping) else dict(enumerate(styles if several else [styles]))
         self.styles: dict[str, Any] = {str(name): style for name, style in named.items()}
-        backbone = next((name for name in BACKBONES if name == weights), None)
+        backbone = BACKBONES.get(str(weights))
         self.weights = weight_files.find(backbone=backbone) if backbone else weight_files.load(Path(weights))
         self.slots: dict[str, int] = {}
 
