@@ -36,6 +36,17 @@ def canvas_of(size: Size) -> Size:
     return size
 
 
+def even_slots(waiting: int, most: int) -> int:
+    """Returns how many pictures to advance at a time, so that the last wave is as full as the others.
+
+    Args:
+        waiting: pictures in all, at least 1.
+        most: that may be advanced at a time.
+    """
+    waves = -(-waiting // most)
+    return -(-waiting // waves)
+
+
 def pad_to(image: np.ndarray, size: Size) -> np.ndarray:
     """Returns an image (n, h, w, c) in the first corner of a larger array, zero beyond it.
 

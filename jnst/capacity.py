@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jnst import engine, sharding
-from jnst.batching import Size, canvas_of
+from jnst.batching import Size, canvas_of, even_slots
 from jnst.engine import Problem, Program, Run
 from jnst.errors import InputError
 from jnst.jobs import Schedule, style_size
@@ -54,6 +54,30 @@ def obviously_fits(pixels: int, limit: int | None) -> bool:
         limit: bytes; None where it is not known.
     """
     return limit is None or BYTES_PER_PIXEL * pixels < limit // 2
+
+
+def takes_one(program: Program) -> bool:
+    """Tells whether a program takes one picture at a time: windows, split rows, solvers that evaluate for themselves.
+
+    Args:
+        program: static part.
+
+    Returns:
+        False for all others.
+    """
+    return bool(program.objective.tile) or program.objective.mesh is not None or hasattr(program.solver, "step")
+
+
+def most_slots(program: Program) -> int:
+    """Returns how many pictures of a program a device uses well, whatever the memory holds.
+
+    Args:
+        program: static part.
+    """
+    if takes_one(program):
+        return 1
+    pixels = program.canvas[0] * program.canvas[1]
+    return min(MAX_SLOTS, max(1, CPU_PIXELS // pixels)) if jax.default_backend() == "cpu" else MAX_SLOTS
 
 
 def chunk_bytes(program: Program, mesh: Mesh | None, params: Params, begun: Any, count: int) -> int:
@@ -110,14 +134,10 @@ class Capacity:
         Raises:
             InputError: not even one fits.
         """
-        if program.objective.tile or program.objective.mesh is not None or hasattr(program.solver, "step"):
-            return 1  # windows, split rows and solvers that evaluate for themselves take one picture at a time
-        pixels = program.canvas[0] * program.canvas[1]
-        most = min(MAX_SLOTS, max(1, CPU_PIXELS // pixels)) if jax.default_backend() == "cpu" else MAX_SLOTS
+        if takes_one(program):
+            return 1
         share = -(-self.schedule.buckets[program] // self.devices)  # of one device
-        waves = -(-share // most)
-        even = -(-share // waves)  # so that the last wave is as full as the others
-        count = self.batch_size or known // self.devices or even
+        count = self.batch_size or known // self.devices or even_slots(share, most_slots(program))
         while not self._fits(program, params, begun, count):
             if count == 1:
                 height, width = program.canvas

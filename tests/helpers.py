@@ -20,6 +20,7 @@ FAST_BATCH = ["--content-layers", "conv2_1", "--style-layers", "conv1_1", "--bac
 
 # whole files of the marker `fast`, but for what they mark as slow themselves; `pytest -n auto -m fast` takes about 20 s
 FAST_FILES = (
+    "cli/engines/test_chunks.py", "cli/engines/test_engine_options.py",
     "cli/test_animation.py", "cli/test_config_file.py", "cli/test_folders.py", "cli/test_interrupts.py",
     "cli/test_keeping.py", "cli/test_progress.py", "cli/test_shards.py", "cli/test_tables.py", "cli/test_terminal.py",
     "cli/test_writing.py", "io/test_atomic.py", "io/test_checkpoint_file.py", "io/test_clip.py",

@@ -17,7 +17,7 @@ POSITIONAL = {("cli.main", "main"), ("optim.jaxopt_api", "LBFGSB.init_state"), (
 # only these packages import that
 ONLY = {"tyro": "cli", "rich": "cli", "PIL": "io", "h5py": "io", "pooch": "io", "etils": "io"}
 # by jnst.io.optional alone, which imports them by name
-OPTIONAL = ("imagecodecs", "tifffile", "pi_heif", "av", "matplotlib", "starlette", "uvicorn")
+OPTIONAL = ("imagecodecs", "tifffile", "pi_heif", "av", "matplotlib", "starlette", "uvicorn", "ray")
 # part of jnst: what else of jnst it may import
 MAY_IMPORT = {
     "errors": (),

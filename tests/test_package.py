@@ -50,5 +50,6 @@ def test_the_licence_and_the_extras_are_told(wheel):
     metadata = read(wheel, "METADATA")
     assert "License-Expression: MIT\n" in metadata
     assert read(wheel, "licenses/LICENSE").startswith("MIT License")
-    for extra in ("s3", "gs", "az", "photo", "video", "plot", "web", "test", "bench", "study", "reference", "dev"):
+    extras = ("s3", "gs", "az", "photo", "video", "plot", "web", "ray", "test", "bench", "study", "reference", "dev")
+    for extra in extras:
         assert f"Provides-Extra: {extra}\n" in metadata

@@ -1,18 +1,15 @@
 """The command line for many pictures: folders or a jobs file in, a folder of pictures and its manifest out.
 
 Exit codes: 0 all done; 1 some failed, with a summary; 2 something given cannot be used; 130, 143 and 129 stopped by
-Ctrl-C, SIGTERM and SIGHUP. Stopped at any time and begun again, it goes on where it was.
+Ctrl-C, SIGTERM and SIGHUP. Stopped at any time and begun again, it goes on where it was. What paints is an engine
+(`jnst.cli.engines`).
 """
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from jnst.cli.batch_jobs import make_jobs
 from jnst.cli.checks import (
     require_at_least,
     require_common,
@@ -21,35 +18,26 @@ from jnst.cli.checks import (
     require_output,
     require_output_folder,
 )
+from jnst.cli.engines.base import Batch, Engine
+from jnst.cli.engines.chosen import require_engine
+from jnst.cli.engines.local import local_engine
 from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.jobfile import BatchRow, read_rows, require_row_outputs
 from jnst.cli.options import MISSING_PATH, Options
 from jnst.cli.paintings import is_blend
 from jnst.cli.processes import join_processes, leave_processes
 from jnst.cli.progress import BatchReporter, display
-from jnst.cli.recipes import Recipes
-from jnst.cli.shards import Share, require_share
+from jnst.cli.shards import require_share
 from jnst.cli.sheet import write_sheet
-from jnst.cli.strategy import memory_limit
 from jnst.cli.terminal import log, say
-from jnst.cli.traces import BatchTraces, require_trace_places, trace_path
-from jnst.cli.weights import load_weights
-from jnst.cli.writing import Writer
+from jnst.cli.traces import require_trace_places, trace_path
 from jnst.config import check_for_batch
 from jnst.errors import InputError
 from jnst.io.atomic import sweep
-from jnst.io.checksums import Checksums
-from jnst.io.manifest import Manifest, is_begun, open_manifest
+from jnst.io.manifest import is_begun
 from jnst.io.paths import AnyPath, canonical, is_folder, listdir, require_writable_folder
 from jnst.io.pipes import STANDARD_INPUT
-from jnst.io.slots import Slots
 from jnst.io.stores import is_object
-
-if TYPE_CHECKING:
-    from jnst.io.weights import Weights
-    from jnst.jobs import Job
-    from jnst.records import Result
-    from jnst.scheduler import Step
 
 
 def is_batch(options: Options) -> bool:
@@ -101,6 +89,7 @@ def validate_batch(options: Options) -> AnyPath:
             raise InputError(f"`{name}` is for single pictures")
     require_at_least(0, batch_size=batch.batch_size)
     require_share(batch)
+    require_engine(batch)
     if not 0 <= batch.process < batch.processes:
         raise InputError(f"`process` {batch.process} of `processes` {batch.processes}: count from 0")
     if batch.contact_sheet:
@@ -134,29 +123,11 @@ def run_batch(options: Options) -> int:
     if share.count == 1:
         for folder in filter(None, (out, options.report.trace)):
             sweep(folder)  # of several machines, one may not see the locks of another
-    weights = load_weights(options)
-    network = {"sha256": weights.sha256, "normalized": weights.normalized}
-    manifest = open_manifest(out, share.part, network)
-    todo = [row for row in own if not manifest.has(row)]
-    slots = open_slots(out, own, share, options)
-    quiet = options.report.quiet
-    with (
-        contextlib.closing(manifest),
-        display(1.0, quiet=quiet or not todo, prefix="jnst: ") as show,
-        stop_on_signals("to quit at once") as signals,
-    ):
-        reporter = BatchReporter(len(own), len(own) - len(todo), show, quiet=quiet)
-        try:
-            failures = paint(todo, manifest, reporter, options, weights, signals, slots=slots) if todo else {}
-        except KeyboardInterrupt:
-            log(f"interrupted; {reporter.done} of {len(own)} are done; begin again to go on")
-            return exit_code(signal.SIGINT)
-    if signals:
-        report(failures, len(own), out, reporter, quiet=True)
-        log(f"stopped; {reporter.done} of {len(own)} are done; begin again to go on")
-        return exit_code(signals[0])
+    with open_engine(Batch(options, out, own, share)) as engine:
+        code, complete = _paint_all(engine, options, out, own)
+    if not complete:
+        return code
     leave_processes(options)
-    code = report(failures, len(own), out, reporter, quiet=quiet)
     if options.batch.contact_sheet and share.index == 0:
         try:
             write_sheet(rows, options.batch.contact_sheet)
@@ -166,17 +137,38 @@ def run_batch(options: Options) -> int:
     return code
 
 
-def open_slots(out: AnyPath, own: Sequence[BatchRow], share: Share, options: Options) -> MutableMapping[str, int]:
-    """Returns how many pictures are advanced at a time, as an earlier run of the same batch has decided.
+def open_engine(batch: Batch) -> contextlib.AbstractContextManager[Engine]:
+    """Returns what paints, as the command line names it.
 
     Args:
-        out: the folder of the results.
-        own: rows of this process, those that are done as well.
-        share: the part that this process does.
-        options: of the command line.
+        batch: what is asked for.
     """
-    name = f"slots-{share.part}.json" if share.part else "slots.json"
-    return Slots(out / name, [[row.record() for row in own], options.batch.batch_size, options.machine.max_memory])
+    if batch.options.batch.engine == "ray":
+        from jnst.cli.engines.ray_driver import ray_engine
+
+        return ray_engine(batch)
+    return local_engine(batch)
+
+
+def _paint_all(engine: Engine, options: Options, out: AnyPath, own: Sequence[BatchRow]) -> tuple[int, bool]:
+    """Paints what is not done; the exit code, and whether nobody has stopped it."""
+    todo = [row for row in own if not engine.manifest.has(row)]
+    quiet = options.report.quiet
+    with (
+        display(1.0, quiet=quiet or not todo, prefix="jnst: ") as show,
+        stop_on_signals("to quit at once") as signals,
+    ):
+        reporter = BatchReporter(len(own), len(own) - len(todo), show, quiet=quiet)
+        try:
+            failures = engine.paint(todo, reporter, signals) if todo else {}
+        except KeyboardInterrupt:
+            log(f"interrupted; {reporter.done} of {len(own)} are done; begin again to go on")
+            return exit_code(signal.SIGINT), False
+    code = report(failures, len(own), out, reporter, quiet=quiet or bool(signals))
+    if signals:
+        log(f"stopped; {reporter.done} of {len(own)} are done; begin again to go on")
+        return exit_code(signals[0]), False
+    return code, True
 
 
 def make_trace_folder(options: Options, folder: Path, rows: Sequence[BatchRow], out: AnyPath) -> None:
@@ -239,80 +231,6 @@ def require_free_places(options: Options, out: AnyPath, rows: Sequence[BatchRow]
         require_output(
             options.batch.contact_sheet, option="contact_sheet", inputs=taken, overwrite=begun or overwrite, probe=False
         )  # fmt: skip
-
-
-def paint(
-    todo: Sequence[BatchRow], manifest: Manifest, reporter: BatchReporter, options: Options, weights: "Weights",
-    signals: Sequence[int], *, slots: MutableMapping[str, int] | None = None,
-) -> dict[BatchRow, str]:  # fmt: skip
-    """Paints what is to do and writes it meanwhile.
-
-    Args:
-        todo: rows without a picture.
-        manifest: open.
-        reporter: of the batch.
-        options: of the command line.
-        weights: of the network.
-        signals: that came; the first ends the batch after the running step.
-        slots: as `stylize_many` takes them.
-
-    Returns:
-        Why there is no picture, of each row that failed.
-    """
-    if not options.machine.no_compilation_cache:
-        from jnst.io.compile_cache import keep_compiled
-
-        keep_compiled()
-    traces = BatchTraces(options.report.trace, weights) if options.report.trace else None
-    checksums = Checksums()
-    recipes = Recipes(options, weights, checksums)
-    with Writer(manifest, reporter, options.writing, traces=traces, recipes=recipes) as writer:
-        unreadable: dict[BatchRow, str] = {}
-        keep_alpha, quiet = options.writing.alpha == "keep", options.report.quiet
-        jobs = make_jobs(todo, unreadable, keep_alpha=keep_alpha, load=checksums.load, quiet=quiet)
-        for row, reason in unreadable.items():
-            writer.fail(row, reason)
-
-        def stop_before(step: "Step") -> bool:
-            reporter.step(step)
-            return bool(signals) or writer.in_vain
-
-        for result in results(jobs, weights, reporter, stop_before, options, slots=slots):
-            if result.error or result.image is None:
-                writer.fail(result.name, result.error)
-            else:
-                writer.submit(result.name, result)
-    if traces and traces.missing > 1:  # of the first it was told
-        log(f"{traces.missing} traces could not be written")
-    if writer.in_vain:
-        log("no folder takes a picture any more, so no more are painted; make room and begin again")
-    return writer.failures
-
-
-def results(
-    jobs: Sequence["Job"], weights: "Weights", reporter: BatchReporter, on_step: "Callable[[Step], bool]",
-    options: Options, *, slots: MutableMapping[str, int] | None = None,
-) -> Iterator["Result"]:  # fmt: skip
-    """Returns the results of the jobs as they come, on all devices of this machine.
-
-    Args:
-        jobs: to paint.
-        weights: of the network.
-        reporter: is told the schedule.
-        on_step: is told every step; a true answer ends the work.
-        options: of the command line.
-        slots: as `stylize_many` takes them.
-    """
-    import jax
-
-    from jnst.scheduler import stylize_many
-
-    devices = jax.local_devices()
-    mesh = jax.sharding.Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
-    return stylize_many(
-        jobs, weights, mesh=mesh, batch_size=options.batch.batch_size,
-        memory=memory_limit(options), on_schedule=reporter.schedule, on_step=on_step, slots=slots,
-    )  # fmt: skip
 
 
 def report(failures: Mapping[BatchRow, str], total: int, out: AnyPath, reporter: BatchReporter, *, quiet: bool) -> int:

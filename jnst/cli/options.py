@@ -196,6 +196,12 @@ class BatchOptions:
     """which of them this one is, from 0"""
     shard: Annotated[str | None, hint("I/N", "none")] = None
     """paint part I of N (from 0), with no word to the others; auto or auto/N where the scheduler tells which"""
+    engine: Literal["local", "ray"] = "local"
+    """what paints: this process, or the workers of a Ray cluster (extra ray)"""
+    address: Annotated[str | None, hint("HOST:PORT", "a cluster of this machine")] = None
+    """of the Ray cluster's head, with --engine ray; auto for the one that runs here"""
+    workers: Annotated[int, hint("INT", "one a GPU; without any, one a machine")] = 0
+    """most workers of the Ray cluster, with --engine ray"""
 
 
 @dataclass(frozen=True)

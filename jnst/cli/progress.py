@@ -206,6 +206,18 @@ class BatchReporter:
         at_a_time = f"{step.slots} at a time" if step.slots > 1 else "one at a time"
         self.log(f"program {self.programs} of {self.planned}: up to {width}x{height} pixels, {at_a_time}")
 
+    def overall(self, finished: int, failures: int, share: float) -> None:
+        """Says how far others are, who paint the pictures.
+
+        Args:
+            finished: pictures of this run that are there.
+            failures: jobs that have no picture.
+            share: of the whole work that is done, 0 to 1.
+        """
+        if (finished, failures, share) != (self.finished, self.failures, self.share):
+            self.finished, self.failures, self.share = finished, failures, share
+            self._report()
+
     def picture_done(self) -> None:
         """Counts a picture."""
         self.finished += 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jnst.cli.checkpointing import require_checkpoint, resumed_config
 from jnst.cli.checks import require_at_least, require_common, require_image, require_output, require_streams
 from jnst.cli.companions import require_companions
+from jnst.cli.engines.chosen import require_engine
 from jnst.cli.options import MISSING_PATH, Options
 from jnst.cli.outputs import intermediate_paths, output_path
 from jnst.cli.painting import Images, Prepared, paint_and_write, style_argument
@@ -101,6 +102,9 @@ def validate_single(options: Options, config: Config) -> tuple[Painting, ...]:
     require_at_least(0, save_every=options.report.save_every)
     if options.batch.shard is not None:
         raise InputError("`shard` is for many pictures; give a folder, or `jobs`")
+    if options.batch.engine != "local":
+        raise InputError("`engine` ray is for many pictures; give a folder, or `jobs`")
+    require_engine(options.batch)
     if options.machine.devices > 1 and options.machine.for_chip:
         raise InputError("--for is of one chip; leave out `devices`")
     if options.machine.devices > 1 and config.tile not in ("auto", 0):

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from jnst.cli.engines.local import identity, open_slots, paint
 from jnst.cli.interrupts import exit_code, stop_on_signals
 from jnst.cli.jobfile import BatchRow, Manner, manners_of
-from jnst.cli.many import make_folder, open_slots, paint, validate_batch
+from jnst.cli.many import make_folder, validate_batch
 from jnst.cli.options import Options
 from jnst.cli.parsing import make_config, render
 from jnst.cli.progress import BatchReporter, counted, display
@@ -90,6 +91,8 @@ def run_tars(options: Options) -> int:
             raise InputError(f"`{name}` is for folders and `jobs`; photographs in tars are too many to list")
     if options.batch.coordinator or options.batch.processes > 1:
         raise InputError("tars are shared by `shard`; leave out `coordinator`, `processes` and `process`")
+    if options.batch.engine != "local":
+        raise InputError("tars are shared by `shard`; leave out `engine`, or list the photographs by `jobs`")
     share = require_share(options.batch) or Share()
     check_for_batch(make_config(options), normalized=options.weight.normalize_with is not None)
     jobs = [job for job in list_tars(options, out) if share.has(job.output.name)]
@@ -101,7 +104,7 @@ def run_tars(options: Options) -> int:
     if not (is_begun(out) or options.file.overwrite) and (taken := listdir(out) & {job.output.name for job in jobs}):
         raise InputError(f"{out / min(taken)} exists; give --overwrite to replace it, or another -o")
     weights = load_weights(options)
-    manifest = open_manifest(out, share.part, {"sha256": weights.sha256, "normalized": weights.normalized})
+    manifest = open_manifest(out, share.part, identity(weights))
     with contextlib.closing(manifest), stop_on_signals("to quit at once") as signals:
         return _paint_all(jobs, manifest, options, weights, signals)
 

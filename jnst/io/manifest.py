@@ -3,14 +3,14 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from jnst.errors import InputError, single_line
 from jnst.io.atomic import UnwritableError, append, force_folder
-from jnst.io.paths import AnyPath, listdir
+from jnst.io.paths import AnyPath, is_there, listdir
 from jnst.io.stores import is_object, read_object, write_object
 
 READERS = 16  # objects that are read at a time
@@ -42,14 +42,17 @@ class Manifest:
         InputError: a folder that cannot be read or written.
     """
 
-    def __init__(self, out: AnyPath, texts: Iterable[str], network: Mapping[str, Any]) -> None:
+    def __init__(
+        self, out: AnyPath, texts: Iterable[str], network: Mapping[str, Any], names: Collection[str] | None
+    ) -> None:
         self.network = dict(network)
-        self.present = listdir(out)
+        self.present = listdir(out) if names is None else {name for name in names if is_there(out / name)}
         self.done: dict[str, dict[str, Any]] = {}
         for line in (line for text in texts for line in text.splitlines()):
             try:
                 record = json.loads(line)
-                self.done[record["job"]["output"]] = {key: record[key] for key in ("job", "network")}
+                if names is None or record["job"]["output"] in names:
+                    self.done[record["job"]["output"]] = {key: record[key] for key in ("job", "network")}
             except (json.JSONDecodeError, KeyError, TypeError):  # what a killed process left unfinished
                 continue
 
@@ -86,10 +89,11 @@ class Manifest:
 class LinesManifest(Manifest):
     """One line a picture in `manifest.jsonl`, forced to the disk."""
 
-    def __init__(self, out: Path, part: str, network: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, part: str, network: Mapping[str, Any], names: Collection[str] | None) -> None:
         try:
-            parts = {path: path.read_text(errors="replace") for path in sorted(out.glob("manifest*.jsonl"))}
-            super().__init__(out, parts.values(), network)
+            paths = [] if names is not None and not names else sorted(out.glob("manifest*.jsonl"))
+            parts = {path: path.read_text(errors="replace") for path in paths}
+            super().__init__(out, parts.values(), network, names)
             self.path = out / (f"manifest-{part}.jsonl" if part else "manifest.jsonl")
             self.file = self.path.open("ab", buffering=0)
         except OSError as error:
@@ -118,14 +122,22 @@ class LinesManifest(Manifest):
 class ObjectsManifest(Manifest):
     """One object a picture, `manifest/NAME.json`: nothing is appended to an object. Joined they are the lines."""
 
-    def __init__(self, out: AnyPath, network: Mapping[str, Any]) -> None:
+    def __init__(self, out: AnyPath, network: Mapping[str, Any], names: Collection[str] | None) -> None:
         self.folder = out / FOLDER
-        records = [self.folder / name for name in sorted(listdir(self.folder))]
+        listed = listdir(self.folder) if names is None else {f"{name}.json" for name in names}
+        records = [self.folder / name for name in sorted(listed)]
         with ThreadPoolExecutor(READERS) as pool:
-            super().__init__(out, pool.map(lambda path: read_object(path).decode(errors="replace"), records), network)
+            super().__init__(out, pool.map(_read, records), network, names)
 
     def _write(self, job: Job, line: str) -> None:
         write_object(self.folder / f"{job.output.name}.json", line.encode())
+
+
+def _read(path: AnyPath) -> str:
+    """A record; empty where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        return read_object(path).decode(errors="replace")
+    return ""
 
 
 def read_facts(out: Path) -> dict[str, dict[str, Any]]:
@@ -160,13 +172,17 @@ def is_begun(out: AnyPath) -> bool:
     return any(name.startswith("manifest") and name.endswith(".jsonl") for name in listdir(out))
 
 
-def open_manifest(out: AnyPath, part: str, network: Mapping[str, Any]) -> Manifest:
+def open_manifest(
+    out: AnyPath, part: str, network: Mapping[str, Any], *, names: Collection[str] | None = None
+) -> Manifest:
     """Opens the manifest of a folder, for one process or for one of several; it is there from then on.
 
     Args:
         out: the folder of the pictures.
         part: of the work that this process does, as a name; empty for the whole.
         network: what tells the weights from others, as JSON has it.
+        names: of the pictures that are asked about, where they are few: no others are remembered, and where there are
+            none, nothing is read. None: any may be.
 
     Returns:
         The manifest, to be closed.
@@ -175,6 +191,6 @@ def open_manifest(out: AnyPath, part: str, network: Mapping[str, Any]) -> Manife
         InputError: a folder that cannot be read or written.
     """
     if isinstance(out, Path):
-        return LinesManifest(out, part, network)
+        return LinesManifest(out, part, network, names)
     write_object(out / FOLDER / f"begun-{part or 0}", b"")
-    return ObjectsManifest(out, network)
+    return ObjectsManifest(out, network, names)

@@ -11,7 +11,7 @@ from jnst.io.paths import AnyPath
 EXTRAS = {
     "imagecodecs": "photo", "tifffile": "photo", "pi_heif": "photo",
     "av": "video", "matplotlib": "plot",
-    "starlette": "web", "uvicorn": "web",
+    "starlette": "web", "uvicorn": "web", "ray": "ray",
     "s3fs": "s3", "gcsfs": "gs", "adlfs": "az", "optimistix": "optimistix",
 }  # fmt: skip
 """package, as it is imported -> the extra that brings it"""
@@ -36,7 +36,8 @@ def find(name: str) -> Any:
     """Imports a package, when it is first needed.
 
     Args:
-        name: `imagecodecs`, `tifffile`, `pi_heif`, `av`, `matplotlib`, `starlette` or `uvicorn`, or a module of one.
+        name: `imagecodecs`, `tifffile`, `pi_heif`, `av`, `matplotlib`, `starlette`, `uvicorn` or `ray`, or a
+            module of one.
 
     Returns:
         The module, or None where it is not installed.

@@ -132,6 +132,22 @@ def is_folder(path: AnyPath) -> bool:
         return path.is_dir()
 
 
+def is_there(path: AnyPath) -> bool:
+    """Tells whether anything has that path.
+
+    Args:
+        path: of this machine or of a store.
+
+    Returns:
+        False where nothing has.
+
+    Raises:
+        InputError: a path that cannot be looked at, or an object store that cannot be reached.
+    """
+    with path_errors(path):
+        return patiently(path.exists)
+
+
 def listdir(folder: AnyPath) -> set[str]:
     """Lists a folder.
 

@@ -185,7 +185,8 @@ def test_help_groups_the_options_and_fits_a_terminal(capsys, monkeypatch):
         "--weights PATH", "--weights-input {caffe,torch}",
         "--offline", "--normalize-with", "--max-memory SIZE", "--plan", "--for {v5e,v6e,h100}", "--devices INT",
         "--no-compilation-cache", "--jobs PATH", "--batch-size", "--contact-sheet", "--coordinator HOST:PORT",
-        "--processes", "--process INT", "--save-every", "--shard I/N", "--trace PATH",
+        "--processes", "--process INT", "--save-every", "--shard I/N", "--engine {local,ray}",
+        "--address HOST:PORT", "--workers INT", "--trace PATH",
         "--animation PATH", "--plot PATH", "--quiet", "--version",
     ):  # fmt: skip
         assert option in shown

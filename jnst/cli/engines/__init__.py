@@ -1,0 +1,1 @@
+"""What paints the rows of a batch: this process, or the workers of a Ray cluster."""
