@@ -161,7 +161,7 @@ class Schedule:
     def waste(self) -> float:
         """Share of the computed pixels that lies outside the images."""
         pixels = [(s.height * s.width, p.canvas[0] * p.canvas[1]) for task in self.tasks for s, p in task.stages]
-        return 1 - sum(p for p, _ in pixels) / max(1, sum(c for _, c in pixels))
+        return 1 - sum(p for p, _ in pixels) / sum(c for _, c in pixels) if pixels else 0.0
 
 
 @dataclass(frozen=True)

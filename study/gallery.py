@@ -97,7 +97,7 @@ ROWS = {
     "tileable": Row(
         "Pictures that repeat",
         "Four copies of each: a texture of The Starry Night and the town, as they come, and made to repeat "
-        "([textures.md](textures.md)).",
+        "([textures.md](textures.md), which shows the maps of a material, `--texture-maps`, as well).",
         {"texture": "starry_night.jpg --content-weight 0 --init noise",
          "texture, repeating": "starry_night.jpg --content-weight 0 --init noise --tileable xy",
          "town": "tubingen.jpg starry_night.jpg",

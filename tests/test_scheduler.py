@@ -72,6 +72,10 @@ def test_a_batch_of_padded_images_paints_what_single_runs_paint(vgg16: Weights, 
     assert 0 < plans[0].waste < 0.15
 
 
+def test_nothing_to_paint_wastes_nothing():
+    assert make_schedule([], SMALL).waste == 0
+
+
 def test_eight_devices_paint_what_one_paints(vgg16: Weights, singles):
     mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
     jobs = jobs_of()[:4]  # of one program
