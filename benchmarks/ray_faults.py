@@ -7,6 +7,7 @@ the object store is looked at. Takes about three minutes on two cores.
 
 import argparse
 import json
+import logging
 import os
 import re
 import shutil
@@ -119,7 +120,7 @@ def undisturbed(folder: Path, settings: list[str], count: int, peaks: Peaks) -> 
     """On a cluster that is there before, whose object store is looked at meanwhile."""
     import ray  # pyright: ignore[reportMissingImports]
 
-    ray.init(address="local", num_cpus=count, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init(address="local", num_cpus=count, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     out, began = folder / "undisturbed", time.monotonic()
     where = ray.get_runtime_context().gcs_address
     more = ("--engine", "ray", "--address", where, "--workers", str(count))

@@ -10,7 +10,8 @@ from helpers import FAST_BATCH, ROOT
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
 
 COMMAND = [sys.executable, "-m", "jnst"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+ONE_DEVICE = os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": ONE_DEVICE, "JAX_PLATFORMS": "cpu"}
 
 
 def run(folder, out, *more):
