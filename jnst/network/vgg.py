@@ -69,12 +69,14 @@ class _Conv(nn.Module):
             kernel = jnp.asarray(self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width)))
         else:
             kernel = transformed
-        if for_gradient is not None:  # from `prepare_for_inference`
-            dtype, convolve = kernel.dtype, lambda x: prepared_conv3x3(x, kernel, for_gradient)
-        else:
-            dtype = jnp.bfloat16 if self.precision == "bfloat16" else x.dtype
-            kernel = kernel.astype(dtype)
-            convolve = lambda x: jnp.asarray(conv3x3(x, kernel, self.precision))  # noqa: E731
+        prepared = for_gradient is not None  # by `prepare_for_inference`
+        dtype = kernel.dtype if prepared else jnp.bfloat16 if self.precision == "bfloat16" else x.dtype
+
+        def convolve(x: Array) -> Array:
+            if prepared:
+                return prepared_conv3x3(x, kernel, for_gradient)
+            return jnp.asarray(conv3x3(x, kernel.astype(dtype), self.precision))
+
         y = convolve_wrapped(convolve, x.astype(dtype), tileable=self.tileable)
         return nn.relu(y + jnp.expand_dims(bias, (0, 1, 2)).astype(y.dtype))
 
