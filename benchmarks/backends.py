@@ -52,20 +52,20 @@ CONTENDERS = {
     "default": Contender(),
     "outside a loop": Contender(program="plain"),
     "gradient in tiles of 2": Contender(without=("gradient tiles",)),
-    "direct": Contender(without=("winograd", "gradient tiles")),
-    "JAX's gradient of convolutions": Contender(without=("winograd", "gradient tiles", "conv3x3")),
+    "direct": Contender(without=("winograd",)),
+    "JAX's gradient of convolutions": Contender(without=("winograd", "conv3x3")),
     "Gram not by strips": Contender(without=("strips",)),
     "no order of readings": Contender(without=("tap", "wait")),
     "reduce_window": Contender(without=("max_pool",)),
-    "no rule at all": Contender(without=("winograd", "gradient tiles", "conv3x3", "strips", "tap", "wait", "max_pool")),
+    "no rule at all": Contender(without=("winograd", "conv3x3", "strips", "tap", "wait", "max_pool")),
     "YNNPACK off": Contender(YNN),
-    "YNNPACK off, direct": Contender(YNN, without=("winograd", "gradient tiles")),
+    "YNNPACK off, direct": Contender(YNN, without=("winograd",)),
     "YNNPACK off, no rule at all": Contender(
-        YNN, without=("winograd", "gradient tiles", "conv3x3", "strips", "tap", "wait", "max_pool")
+        YNN, without=("winograd", "conv3x3", "strips", "tap", "wait", "max_pool")
     ),
     "YNNPACK with elementwise": Contender(f"{YNN}+LIBRARY_FUSION_TYPE_ELTWISE"),
     "oneDNN": Contender("--xla_cpu_use_onednn=true"),
-    "oneDNN, direct": Contender("--xla_cpu_use_onednn=true", without=("winograd", "gradient tiles")),
+    "oneDNN, direct": Contender("--xla_cpu_use_onednn=true", without=("winograd",)),
     "torch": Contender(program="torch"),
     "torch, channels last": Contender(program="torch, channels last"),
 }  # fmt: skip
@@ -90,7 +90,7 @@ def leave_out(rule: str) -> None:
 
     replacements: dict[str, tuple[Any, str, Any]] = {
         "winograd": (vgg, "WINOGRAD_CHANNELS", 10**6),
-        "gradient tiles": (vgg, "GRADIENT_CHANNELS", 10**6),
+        "gradient tiles": (vgg, "GRADIENT_KERNEL_BYTES", 0),
         "conv3x3": (vgg, "conv3x3", conv._convolve),
         "strips": (statistics, "_gram_by_strips", statistics._plain_gram),
         "tap": (vgg, "tap_with_barrier", _plain_tap),

@@ -86,39 +86,35 @@ conv3x3.defvjp(_conv3x3_forward, _conv3x3_backward, symbolic_zeros=True)
 
 
 @jax.custom_vjp
-def prepared_conv3x3(
-    x: Float[Array, "n h w i"], kernel: Float[Array, "*k i o"], for_gradient: Float[Array, "products i o"]
+def winograd_conv3x3(
+    x: Float[Array, "n h w i"], transformed: Float[Array, "products i o"], for_gradient: Float[Array, "products2 i o"]
 ) -> Float[Array, "n h w o"]:
-    """Computes `conv3x3` in float32 by Winograd's algorithm where that is faster, equal to a few roundings.
+    """Computes `conv3x3` by Winograd's algorithm, equal to a few float32 roundings.
 
     The two directions may have tiles of their own: roundings of the result may switch a ReLU, those of the gradient
     cannot.
 
     Args:
         x: maps.
-        kernel: HWIO, or from `winograd.transform_kernel`.
-        for_gradient: the same kernel for the gradient in x, from `winograd.transform_kernel`; has none itself.
+        transformed: the kernel, from `winograd.transform_kernel`.
+        for_gradient: the same kernel for the gradient in x; has none itself.
 
     Returns:
         Maps of the same height and width.
     """
-    return _convolve_prepared(x, kernel)
+    return winograd.convolve(x, transformed)
 
 
-def _convolve_prepared(x: Array, kernel: Array) -> Array:
-    return winograd.convolve(x, kernel) if kernel.ndim == 3 else _convolve(x, kernel, "float32")
+def _winograd_forward(x: Any, transformed: Any, for_gradient: Any) -> tuple[Array, tuple[Residuals, Array]]:
+    return winograd.convolve(x.value, transformed.value), (_residuals(x, transformed), for_gradient.value)
 
 
-def _prepared_forward(x: Any, kernel: Any, for_gradient: Any) -> tuple[Array, tuple[Residuals, Array]]:
-    return _convolve_prepared(x.value, kernel.value), (_residuals(x, kernel), for_gradient.value)
-
-
-def _prepared_backward(residuals: tuple[Residuals, Array], g: Array) -> tuple[Array, Array | None, None]:
+def _winograd_backward(residuals: tuple[Residuals, Array], g: Array) -> tuple[Array, Array | None, None]:
     g, (forward, for_gradient) = instantiate_zeros(g), residuals
-    return winograd.convolve_transposed(g, for_gradient), _kernel_gradient(_convolve_prepared, forward, g), None
+    return winograd.convolve_transposed(g, for_gradient), _kernel_gradient(winograd.convolve, forward, g), None
 
 
-prepared_conv3x3.defvjp(_prepared_forward, _prepared_backward, symbolic_zeros=True)
+winograd_conv3x3.defvjp(_winograd_forward, _winograd_backward, symbolic_zeros=True)
 
 
 def _window_corners(x: Array) -> tuple[Array, Array, Array, Array]:

@@ -31,7 +31,7 @@ from jnst.network.architecture import (
     stride_of,
     wrapped_axes,
 )  # fmt: skip
-from jnst.network.conv import POOLS, PRECISIONS, Pooling, Precision, conv3x3, prepared_conv3x3
+from jnst.network.conv import POOLS, PRECISIONS, Pooling, Precision, conv3x3, winograd_conv3x3
 from jnst.network.region import Region
 from jnst.network.scheduling import rematerialise, tap_with_barrier
 from jnst.network.wrapping import convolve_wrapped
@@ -39,8 +39,7 @@ from jnst.network.wrapping import convolve_wrapped
 Params = Mapping[str, Mapping[str, Any]]
 Reader = Callable[[Array], Any]
 WINOGRAD_CHANNELS = 128  # in and out: with fewer, moving the data costs more than the products that are saved
-GRADIENT_CHANNELS = 128  # out, for tiles of 4 in the gradient, which save more
-GRADIENT_KERNEL_BYTES = 20e6  # of a kernel transformed for them: those of 512 to 512 channels are not worth their 38 MB
+GRADIENT_KERNEL_BYTES = 20e6  # of a kernel for tiles of 4: those of 512 to 512 channels are not worth their 38 MB
 
 
 class _Input(nn.Module):
@@ -63,21 +62,18 @@ class _Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         bias = jnp.asarray(self.param("bias", nn.initializers.zeros, (self.width,)))
-        transformed = self.get_variable("params", "winograd")
-        for_gradient = self.get_variable("params", "winograd_gradient", transformed)
-        if transformed is None:
-            kernel = jnp.asarray(self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width)))
+        if self.has_variable("params", "winograd"):  # from `prepare_for_inference`
+            transformed = self.get_variable("params", "winograd")
+            for_gradient = self.get_variable("params", "winograd_gradient", transformed)
+            x = x.astype(transformed.dtype)
+            y = convolve_wrapped(lambda x: winograd_conv3x3(x, transformed, for_gradient), x, tileable=self.tileable)
         else:
-            kernel = transformed
-        prepared = for_gradient is not None  # by `prepare_for_inference`
-        dtype = kernel.dtype if prepared else jnp.bfloat16 if self.precision == "bfloat16" else x.dtype
-
-        def convolve(x: Array) -> Array:
-            if prepared:
-                return prepared_conv3x3(x, kernel, for_gradient)
-            return jnp.asarray(conv3x3(x, kernel.astype(dtype), self.precision))
-
-        y = convolve_wrapped(convolve, x.astype(dtype), tileable=self.tileable)
+            kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.width))
+            dtype = jnp.bfloat16 if self.precision == "bfloat16" else x.dtype
+            kernel = jnp.asarray(kernel, dtype)
+            y = convolve_wrapped(
+                lambda x: jnp.asarray(conv3x3(x, kernel, self.precision)), x.astype(dtype), tileable=self.tileable
+            )
         return nn.relu(y + jnp.expand_dims(bias, (0, 1, 2)).astype(y.dtype))
 
 
@@ -236,7 +232,7 @@ def prepare_for_inference(params: Params, layers: Sequence[str], *, precision: P
 
     On the CPU the kernels of wide layers are transformed for Winograd's convolution. "float32": in tiles of 2, as exact
     as a direct convolution; for the gradient of some in tiles of 4, whose roundings (more than twice as large) switch
-    no ReLU there; 147 MB for conv5_1 of VGG-19. "tensorfloat32": in tiles of 4, 205 MB. "bfloat16": not at all. The
+    no ReLU there; 144 MB for conv5_1 of VGG-19. "tensorfloat32": in tiles of 4, 205 MB. "bfloat16": not at all. The
     libraries of a GPU or TPU choose by themselves.
 
     Args:
@@ -257,14 +253,10 @@ def prepare_for_inference(params: Params, layers: Sequence[str], *, precision: P
     both = _transform(wide, 2 if precision == "float32" else 4)
     prepared = kept | {name: {"winograd": both[name], "bias": kept[name]["bias"]} for name in wide}
     if precision == "float32":
-        small = {name: kernel for name, kernel in kernels.items() if _gradient_in_tiles_of_4(kernel)}
+        small = {name: kernel for name, kernel in wide.items() if 4 * kernel.nbytes <= GRADIENT_KERNEL_BYTES}
         for name, transformed in _transform(small, 4).items():
             prepared[name] = {**prepared[name], "winograd_gradient": transformed}
     return prepared
-
-
-def _gradient_in_tiles_of_4(kernel: Array) -> bool:
-    return kernel.shape[-1] >= GRADIENT_CHANNELS and 4 * kernel.nbytes <= GRADIENT_KERNEL_BYTES
 
 
 @partial(jax.jit, static_argnums=1)

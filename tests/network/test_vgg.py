@@ -72,8 +72,8 @@ def test_the_prepared_network_is_the_same_network(random_vgg19):
     expected = list(names[3:])
     assert wide == (expected if jax.default_backend() == "cpu" else [])
     by_four = [name for name in prepared if "winograd_gradient" in prepared[name]]
-    # from conv2_1, but for those of 512 to 512 channels, which would take the memory
-    assert by_four == (list(names[2:9]) if jax.default_backend() == "cpu" else [])
+    # but for those of 512 to 512 channels, which would take the memory
+    assert by_four == (list(names[3:9]) if jax.default_backend() == "cpu" else [])
     image = picture(48, 37)
     results = []
     for params in (random_vgg19, prepared):

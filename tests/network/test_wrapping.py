@@ -32,7 +32,7 @@ def plain_conv(x, kernel, tileable):
 
 def by_winograd(tile, x, kernel):
     """Its gradient in the kernel is of the first: the second has none."""
-    return conv.prepared_conv3x3(x, *(winograd.transform_kernel(kernel, tile),) * 2)
+    return conv.winograd_conv3x3(x, *(winograd.transform_kernel(kernel, tile),) * 2)
 
 
 CONVOLUTIONS = {
