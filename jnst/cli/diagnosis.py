@@ -20,7 +20,7 @@ from jnst.network.architecture import Backbone
 NEEDED = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "pillow", "h5py", "scipy", "safetensors")
 """distributions without which nothing works"""
 GAINS = {"photo": "HEIC, JPEG XL and 16 bits", "video": "films as .mp4, and jnst frames of them",
-         "plot": "--plot", "web": "jnst studio",
+         "plot": "--plot", "web": "jnst studio", "ray": "--engine ray",
          "s3": "s3:// as folders", "gs": "gs:// as folders", "az": "az:// as folders",
          "optimistix": "the solver in optimistix"}  # fmt: skip
 """extra -> what it is for"""

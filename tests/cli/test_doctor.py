@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from jnst.cli import diagnosis, doctor, selftest
-from jnst.cli.diagnosis import Diagnosis, Problem, diagnose, hide_home
+from jnst.cli.diagnosis import GAINS, Diagnosis, Problem, diagnose, hide_home
 from jnst.cli.main import main
-from jnst.io import weights
+from jnst.io import optional, weights
 
 
 @pytest.fixture
@@ -135,3 +135,8 @@ def test_the_users_folder_is_not_shown(monkeypatch):
 def test_a_wrong_option_is_one_line(capsys):
     assert main(["doctor", "--wrong"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_every_extra_has_words_for_what_it_brings():
+    """Whether it is installed here or not."""
+    assert set(GAINS) == set(optional.EXTRAS.values())
