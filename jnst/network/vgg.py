@@ -232,7 +232,7 @@ def prepare_for_inference(params: Params, layers: Sequence[str], *, precision: P
 
     On the CPU the kernels of wide layers are transformed for Winograd's convolution. "float32": in tiles of 2, as exact
     as a direct convolution; for the gradient of some in tiles of 4, whose roundings (more than twice as large) switch
-    no ReLU there; 144 MB for conv5_1 of VGG-19. "tensorfloat32": in tiles of 4, 205 MB. "bfloat16": not at all. The
+    no ReLU there; 145 MB for conv5_1 of VGG-19. "tensorfloat32": in tiles of 4, 205 MB. "bfloat16": not at all. The
     libraries of a GPU or TPU choose by themselves.
 
     Args:

@@ -39,6 +39,16 @@ def test_values_and_gradients_are_those_of_a_plain_convolution(shape, strip_byte
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12), ours, theirs)
 
 
+def test_the_gradient_in_x_is_by_the_kernel_that_is_given_for_it():
+    """Equal kernels give equal gradients, whichever is used; so another one is given."""
+    x, kernel, g = problem((1, 6, 7, 3), 2, jnp.float32)
+    transformed = winograd.transform_kernel(kernel, 2)
+    for factor in (1, 2):
+        _, pull = jax.vjp(lambda x, f=factor: conv.winograd_conv3x3(x, transformed, f * transformed), x)
+        expected = factor * winograd.convolve_transposed(g, transformed)
+        np.testing.assert_allclose(pull(g)[0], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_the_gradient_in_the_transformed_kernel_is_exact():
     """Nobody asks for it on the way to an image, but a custom derivative must not lie."""
     with jax.enable_x64(True):
