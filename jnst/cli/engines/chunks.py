@@ -52,7 +52,7 @@ def decide_slots(
     """
     for name, waiting in Counter(name for row in rows for name in row.programs).items():
         if name not in slots:
-            slots[name] = 1 if most[name] == 1 else batch_size or even_slots(waiting, most[name])
+            slots[name] = batch_size or even_slots(waiting, most[name])
 
 
 def make_chunks(rows: Mapping[int, Surveyed], slots: Mapping[str, int], *, workers: int) -> list[Chunk]:

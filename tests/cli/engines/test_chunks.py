@@ -40,7 +40,7 @@ def test_numbers_are_those_of_one_process_and_an_earlier_run_s_stay():
     assert slots == {"coarse": 6, "wide": 5, "tall": 1}  # 17 in three waves, 10 in two
     slots = {"wide": 3}
     decide_slots(known, most, slots, batch_size=2)
-    assert slots == {"coarse": 2, "wide": 3, "tall": 1}
+    assert slots == {"coarse": 2, "wide": 3, "tall": 2}
 
 
 def test_a_lost_chunk_is_halved_until_the_picture_that_kills_workers_is_alone():
